@@ -1,0 +1,52 @@
+PYTHON ?= python3
+VENV ?= .venv
+PY = $(VENV)/bin/python
+READY = $(VENV)/.ready
+# Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
+OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
+
+.PHONY: demo test ci lint types bench matrix clean help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+demo: $(READY)  ## play a small bot and print what makes it slow
+	$(PY) docs/examples/quickstart/demo.py
+
+test: $(READY)  ## all tests, on this Python
+	$(PY) -m pytest
+
+ci: lint types test matrix  ## what must be green before anything lands
+
+lint: $(READY)  ## style and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(READY)  ## strict type check
+	$(PY) -m mypy
+
+bench: $(VENV)/.bench  ## cost of one operation beside its peers, as ratios
+	$(PY) tests/benchmarks/one_operation.py
+
+matrix:  ## all tests on each other supported Python that pyenv has
+	@for python in $(OTHERS); do \
+	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
+	  [ "$$version" = "$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')" ] && continue; \
+	  echo "Python $$version:"; $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	done
+
+clean:  ## remove what make made
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache
+
+# Stale when the project file or this one changed: made again from nothing, so that no removed package lingers.
+$(READY): pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "perftrace needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --upgrade 'pip>=25.1'
+	$(PY) -m pip install -q -e . --group dev
+	@touch $@
+
+$(VENV)/.bench: $(READY)
+	$(PY) -m pip install -q --group bench
+	@touch $@

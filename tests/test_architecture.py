@@ -1,0 +1,127 @@
+"""The floors: who may import whom."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "perftrace"
+
+FLOORS = (
+    ("core",),
+    ("formats",),
+    ("sinks",),
+    ("pipeline",),
+    ("store",),
+    ("sources",),
+    ("runtime",),
+    ("decorators",),
+    ("monitor",),
+    ("testing",),
+    ("integrations",),
+    ("analysis",),
+    ("views",),
+    ("cli",),
+    ("__init__", "__main__"),
+)
+"""From the ground up; a name is a file or folder right under the package."""
+
+CORE = ("ids", "record", "sink", "engine")
+"""The order of the core's own files."""
+
+CORE_NEEDS = {"wrapt", "decorator"}
+"""All third-party packages that the package may import outside `integrations` and optional extras."""
+
+FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts
+
+
+def imports_of(path):
+    """Every import of a file as (dotted parts, whether inside a function)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inner = {
+        id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) for n in ast.walk(f)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield tuple(alias.name.split(".")), id(node) in inner
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            parts = tuple(str(node.module).split("."))
+            for alias in node.names:
+                yield (*parts, alias.name), id(node) in inner
+
+
+def target_module(parts):
+    """Find the file or folder of the package that an import names; the imported object's own name is cut off."""
+    inside = parts[1:]
+    while inside and not (
+        (PACKAGE.joinpath(*inside)).is_dir() or PACKAGE.joinpath(*inside).with_suffix(".py").is_file()
+    ):
+        inside = inside[:-1]
+    return inside or ("__init__",)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_file_stands_on_a_floor_and_imports_only_downwards(path):
+    """A file imports from lower floors or from its own folder, nothing above."""
+    here = module_of(path)
+    assert here[0] in FLOOR, f"{path.name} stands on no floor of the table"
+    for parts, _ in imports_of(path):
+        if parts[0] != "perftrace":
+            continue
+        there = target_module(parts)
+        if there[0] == here[0]:
+            continue
+        assert FLOOR[there[0]] < FLOOR[here[0]], f"{'.'.join(here)} imports {'.'.join(parts)} from a floor not below"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_stand_at_the_top_of_the_file(path):
+    """Only an optional extra may be imported inside a function."""
+    for parts, inside in imports_of(path):
+        if inside:
+            assert parts[0] not in {"perftrace", *sys.stdlib_module_names, *CORE_NEEDS}, f"{path}: {'.'.join(parts)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_third_party_packages_are_the_required_two(path):
+    """Everything outside `integrations` runs with wrapt and decorator alone."""
+    allowed = {"perftrace", *sys.stdlib_module_names, *CORE_NEEDS}
+    if module_of(path)[0] == "core":
+        allowed -= CORE_NEEDS
+    for parts, inside in imports_of(path):
+        assert inside or module_of(path)[0] == "integrations" or parts[0] in allowed, f"{path}: {'.'.join(parts)}"
+
+
+def test_core_files_import_only_lower_siblings():
+    """ids, record, sink, engine: in this order."""
+    for path in (PACKAGE / "core").glob("*.py"):
+        here = module_of(path)
+        if len(here) < 2:
+            continue
+        for parts, _ in imports_of(path):
+            there = target_module(parts)
+            if parts[0] == "perftrace" and len(there) > 1:
+                assert CORE.index(there[1]) < CORE.index(here[1])
+
+
+def test_there_is_no_import_cycle():
+    """Files can be put in an order in which each imports only earlier ones."""
+    graph = {
+        module_of(path): {target_module(parts) for parts, _ in imports_of(path) if parts[0] == "perftrace"}
+        - {module_of(path)}
+        for path in FILES
+    }
+    while graph:
+        leaves = [name for name, needs in graph.items() if not needs & graph.keys()]
+        assert leaves, f"a cycle among {sorted('.'.join(name) for name in graph)}"
+        for name in leaves:
+            del graph[name]
