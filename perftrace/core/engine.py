@@ -1,0 +1,633 @@
+"""The hot path, whole: operations, what is current, the steps of coroutines, and the tracer that ties them to sinks.
+
+The one context variable lives here. What runs when: a closure of `decorators` calls
+`Tracer.begin`, makes the operation current while the user's code runs, and calls
+`Operation.end`, which hands a record to the hooks of the sinks.
+"""
+
+import asyncio
+import itertools
+import os
+import threading
+import time
+import types
+from asyncio import CancelledError
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from perftrace.core.ids import Ids, RandomIds
+from perftrace.core.record import (
+    NO_ATTRIBUTES,
+    Mark,
+    Outcome,
+    Reached,
+    Record,
+    Scalar,
+    Started,
+    attributes_of,
+    make_operation_id,
+    plain,
+)
+from perftrace.core.sink import Hook, Outlet
+
+MAX_CHECKPOINTS = 10_000
+"""The most checkpoints that one operation keeps; the rest is counted."""
+
+
+class Clock(Protocol):
+    """Where a tracer reads the time."""
+
+    def monotonic_ns(self) -> int:
+        """Give nanoseconds that never step back; only differences mean anything."""
+
+    def wall_ns(self) -> int:
+        """Give nanoseconds since the Unix epoch, UTC; may step when the clock is set."""
+
+
+class SystemClock:
+    """The clocks of the machine."""
+
+    monotonic_ns = staticmethod(time.perf_counter_ns)
+    wall_ns = staticmethod(time.time_ns)
+
+
+Details: TypeAlias = tuple[str | None, str, str | None]
+"""What one call says of itself: key, description, done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What is known of an operation before any call: resolved once, at decoration."""
+
+    name: str
+    description: str = ""
+    done: str | None = None
+    key_name: str | None = None
+    slow_ns: int | None = None
+    """From this duration on the operation is slow; None: never."""
+    details: Callable[[tuple[Any, ...], dict[str, Any]], Details] | None = None
+    """Reads the details from a call's arguments; never raises. None: every call is alike."""
+
+
+class _Thread(threading.local):
+    """The name of the running thread, looked up once a thread."""
+
+    def __init__(self) -> None:
+        self.name = threading.current_thread().name
+
+
+_thread = _Thread()
+_get_ident = threading.get_ident
+_new_record = tuple.__new__
+
+
+class Operation:
+    """The live handle of an operation: what user code holds while it runs."""
+
+    __slots__ = (
+        "__weakref__",
+        "_attributes",
+        "_charge",
+        "_description",
+        "_done",
+        "_duration",
+        "_failure",
+        "_given_id",
+        "_held_by",
+        "_inner",
+        "_is_block",
+        "_key",
+        "_longest",
+        "_marks",
+        "_operation_id",
+        "_parent_span",
+        "_running",
+        "_span",
+        "_spec",
+        "_start",
+        "_start_mono",
+        "_step_start",
+        "_steps",
+        "_task",
+        "_trace",
+        "_tracer",
+    )
+
+    def __init__(
+        self, tracer: "Tracer", spec: Spec, details: Details, parent: "Operation | None", given_id: str | None = None
+    ) -> None:
+        self._tracer = tracer
+        self._spec = spec
+        self._key, self._description, self._done = details
+        self._given_id = self._operation_id = given_id
+        if parent is None:
+            self._trace = tracer.trace_id()
+            self._parent_span = self._charge = None
+        else:
+            self._trace = parent._trace
+            self._parent_span = parent._span
+            # A block holds no thread of its own: what runs inside it is part of whatever runs around it.
+            self._charge = parent._charge if parent._is_block else parent
+        self._span: int = tracer.span_id()
+        self._attributes: dict[str, Scalar] | None = None
+        self._failure: str | None = None
+        self._duration: int | None = None
+        self._marks: list[Mark] = []
+        self._is_block: bool = True
+        self._held_by = 0
+        self._inner = self._running = self._longest = self._steps = 0
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            task = None
+        self._task = None if task is None else task.get_name()
+        self._start = tracer.wall_ns()
+        self._start_mono = self._step_start = tracer.monotonic_ns()
+
+    @property
+    def name(self) -> str:
+        """The operation's name, as decorated."""
+        return self._spec.name
+
+    @property
+    def description(self) -> str:
+        """What it does, made for this run."""
+        return self._description
+
+    @property
+    def key(self) -> str | None:
+        """Whom or what this run is for."""
+        return self._key
+
+    @property
+    def operation_id(self) -> str:
+        """The id that log lines show."""
+        if self._operation_id is None:
+            self._operation_id = make_operation_id(self._spec.name, self._key, self._span)
+        return self._operation_id
+
+    @property
+    def trace_id(self) -> str:
+        """32 lower-case hexadecimal digits, the same for an operation and everything below it."""
+        return f"{self._trace:032x}"
+
+    @property
+    def span_id(self) -> str:
+        """16 lower-case hexadecimal digits, this operation's own."""
+        return f"{self._span:016x}"
+
+    @property
+    def parent_id(self) -> str | None:
+        """The span id of the operation that this one runs in; None for the root of a trace."""
+        return None if self._parent_span is None else f"{self._parent_span:016x}"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start; once it has ended, how long it took."""
+        if self._duration is not None:
+            return self._duration / 1e9
+        return (self._tracer.monotonic_ns() - self._start_mono) / 1e9
+
+    def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
+        """Mark a moment of this operation.
+
+        Returns the seconds since its start, or None if it has ended (counted as late, never an error).
+        """
+        return self._reach(name, description, attributes)
+
+    def _reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
+        elapsed = self._tracer.monotonic_ns() - self._start_mono
+        if self._duration is not None:
+            self._tracer.late += 1
+            return None
+        if type(name) is not str:
+            name = plain(name)
+        if type(description) is not str:
+            description = plain(description)
+        kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
+        if len(self._marks) < MAX_CHECKPOINTS:
+            self._marks.append((name, description, elapsed, kept))
+        else:
+            self._tracer.overflowed_checkpoints += 1
+        if self._tracer.reached:
+            self._tracer.deliver(
+                self._tracer.reached, Reached(self.operation_id, name, description, elapsed, self._start, kept)
+            )
+        return elapsed / 1e9
+
+    def annotate(self, **attributes: object) -> None:
+        """Add attributes to this operation; after its end they are counted as late and dropped."""
+        if self._duration is not None:
+            self._tracer.late += 1
+        elif self._attributes is None:
+            self._attributes = attributes_of(attributes)
+        else:
+            self._attributes.update(attributes_of(attributes))
+
+    def fail(self, text: str) -> None:
+        """Give this operation the outcome `error` without raising: for handlers that catch and reply."""
+        if self._duration is not None:
+            self._tracer.late += 1
+        else:
+            self._failure = plain(text)
+
+    def end(self, error: BaseException | None = None, outcome: Outcome = "ok") -> None:
+        """Finish the operation and hand its record to the sinks; a second end is counted as late.
+
+        `error`: what ended it, which decides the outcome; without one it is `outcome`.
+        """
+        tracer = self._tracer
+        if self._duration is not None:
+            tracer.late += 1
+            return
+        now = tracer.monotonic_ns()
+        self._duration = duration = now - self._start_mono
+        if self._held_by:
+            self.let_go(now)
+        self._charge = None
+        error_type = text = None
+        if error is not None:
+            outcome = outcome_of(error)
+            if outcome == "error":
+                error_type, text = type(error).__name__, plain(error)
+        if self._failure is not None and outcome == "ok":
+            outcome, text = "error", self._failure
+        if tracer.finished:
+            record = self._record(duration, outcome, error_type, text, next(tracer.sequence))
+            tracer.deliver(tracer.finished, record)
+
+    def hold(self, ident: int, now: int) -> None:
+        """Note that a thread begins a step of this operation's own code."""
+        self._is_block = False
+        self._held_by = ident
+        self._step_start = now
+
+    def let_go(self, now: int) -> None:
+        """Note that the step is over, and charge it to the operation whose step it ran inside, if any."""
+        step = now - self._step_start
+        self._running += step
+        self._steps += 1
+        self._longest = max(self._longest, step)
+        around = self._charge
+        # An operation that merely created this one (a task's, a thread's) does not hold this thread now.
+        if around is not None and around._held_by == self._held_by:
+            around._inner += step
+        self._held_by = 0
+
+    def snapshot(self) -> Record:
+        """Give what is known so far as a record, with outcome None while it runs."""
+        duration = self._tracer.monotonic_ns() - self._start_mono if self._duration is None else self._duration
+        return self._record(duration, None, None, None, 0)._replace(marks=tuple(self._marks))
+
+    def _record(
+        self, duration: int, outcome: Outcome | None, error_type: str | None, error: str | None, sequence: int
+    ) -> Record:
+        spec = self._spec
+        measured = not self._is_block
+        # Past NamedTuple's own constructor, which costs more than twice as much.
+        record: Record = _new_record(
+            Record,
+            (
+                spec.name,
+                self._trace,
+                self._span,
+                self._parent_span,
+                self._given_id,
+                self._description,
+                self._done,
+                self._key,
+                spec.key_name,
+                self._start,
+                self._start_mono,
+                duration,
+                outcome,
+                error_type,
+                error,
+                self._attributes or NO_ATTRIBUTES,
+                spec.slow_ns is not None and duration >= spec.slow_ns,
+                self._marks,
+                self._running if measured else None,
+                self._inner if measured else None,
+                self._steps,
+                self._longest if measured else None,
+                None,
+                self._tracer.pid,
+                _thread.name,
+                self._task,
+                sequence,
+            ),
+        )
+        return record
+
+    def __repr__(self) -> str:
+        return f"<{'running' if self._duration is None else 'ended'} operation {self.operation_id}>"
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Tell what an exception that leaves an operation makes of it."""
+    if isinstance(error, CancelledError):
+        return "cancelled"
+    if isinstance(error, GeneratorExit):
+        return "closed"
+    kind = type(error)
+    if kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio":
+        return "cancelled"
+    return "error"
+
+
+class _Untraced(Operation):
+    """Stands in as current while a sink works: what its work traces is counted, never traced."""
+
+    __slots__ = ()
+
+    def __init__(self, tracer: "Tracer") -> None:
+        super().__init__(tracer, Spec(""), (None, "", None), None)
+
+    def _reach(self, name: str, description: str, attributes: Mapping[str, object]) -> None:
+        self._tracer.reentrant += 1
+
+    def annotate(self, **attributes: object) -> None:
+        self._tracer.reentrant += 1
+
+    def fail(self, text: str) -> None:
+        self._tracer.reentrant += 1
+
+    def hold(self, ident: int, now: int) -> None:
+        """Keep no account."""
+
+    def end(self, error: BaseException | None = None, outcome: Outcome = "ok") -> None:
+        """Make no record."""
+
+
+current: ContextVar[Operation | None] = ContextVar("perftrace_current", default=None)
+"""The operation that code runs in. The one context variable of the package."""
+
+
+class Tracer:
+    """Ties operations to clock, ids and sinks; permanent, while `configure` swaps what it holds.
+
+    Decoration comes before configuration: closures keep the tracer and read its slots at each call.
+    """
+
+    __slots__ = (
+        "finished",
+        "ids",
+        "late",
+        "misplaced",
+        "monotonic_ns",
+        "orphans",
+        "outlets",
+        "overflowed_checkpoints",
+        "pid",
+        "reached",
+        "reentrant",
+        "sequence",
+        "span_id",
+        "started",
+        "trace_id",
+        "untraced",
+        "wall_ns",
+    )
+
+    def __init__(self) -> None:
+        self.reset_counters()
+        self.pid = os.getpid()
+        self.set_clock(SystemClock())
+        self.set_ids(RandomIds())
+        self.set_outlets(())
+        self.untraced = _Untraced(self)
+
+    def reset_counters(self) -> None:
+        """Begin to count anew."""
+        self.sequence = itertools.count(1)
+        self.orphans = 0
+        """Checkpoints and annotations where no operation was current."""
+        self.late = 0
+        """Checkpoints, annotations and ends of operations that had ended."""
+        self.overflowed_checkpoints = 0
+        """Checkpoints beyond the cap of an operation."""
+        self.misplaced = 0
+        """Blocks that closed where another operation was current."""
+        self.reentrant = 0
+        """Operations and checkpoints of a sink's own work."""
+
+    def set_clock(self, clock: Clock) -> None:
+        """Read the time there from now on."""
+        self.monotonic_ns, self.wall_ns = clock.monotonic_ns, clock.wall_ns
+
+    def set_ids(self, ids: Ids) -> None:
+        """Take ids there from now on."""
+        self.ids = ids
+        self.trace_id, self.span_id = ids.trace_id, ids.span_id
+
+    def set_outlets(self, outlets: tuple[Outlet, ...]) -> None:
+        """Hand events to these sinks from now on."""
+        self.outlets = outlets
+        self.started = tuple(outlet.started for outlet in outlets if outlet.started)
+        self.reached = tuple(outlet.reached for outlet in outlets if outlet.reached)
+        self.finished = tuple(outlet.finished for outlet in outlets if outlet.finished)
+
+    def begin(
+        self,
+        spec: Spec,
+        details: Details,
+        parent: Operation | None,
+        given_id: str | None = None,
+    ) -> Operation:
+        """Start an operation below `parent`; the caller makes it current."""
+        if parent is self.untraced:
+            self.reentrant += 1
+            return self.untraced
+        operation = Operation(self, spec, details, parent, given_id)
+        if self.started:
+            event = Started(
+                operation.operation_id,
+                spec.name,
+                operation.description,
+                operation.key,
+                operation.trace_id,
+                operation.span_id,
+                operation.parent_id,
+                operation._start,
+            )
+            self.deliver(self.started, event)
+        return operation
+
+    def deliver(self, hooks: tuple[Hook, ...], event: Started | Reached | Record) -> None:
+        """Hand an event to the sinks, whose own work is not traced."""
+        token = current.set(self.untraced)
+        try:
+            for hook in hooks:
+                hook(event)
+        finally:
+            current.reset(token)
+
+    def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
+        """Mark a moment of the current operation.
+
+        `attributes` are kept as plain data. Returns the seconds since the operation's start, or None
+        where there is no operation or it has ended; both are counted in `stats()` and never raise.
+        """
+        operation = current.get()
+        if operation is None:
+            self.orphans += 1
+            return None
+        return operation._reach(name, description, attributes)
+
+    def annotate(self, **attributes: object) -> None:
+        """Add attributes to the current operation; where there is none they are counted and dropped."""
+        operation = current.get()
+        if operation is None:
+            self.orphans += 1
+        else:
+            operation.annotate(**attributes)
+
+    def current_operation(self) -> Operation | None:
+        """Give the handle of the current operation, or None."""
+        operation = current.get()
+        return None if operation is self.untraced else operation
+
+
+class Steps(Coroutine[Any, Any, Any]):
+    """A coroutine around a coroutine: the operation is current while the inner one's steps run, and only then.
+
+    It hands through what debuggers and event loops ask of a coroutine (`cr_frame`, `cr_await`, ...). A
+    generator-based wrapper would do less: it breaks the task's stack, the await chain, the "never
+    awaited" warning and the order of frames after a cancel.
+    """
+
+    __slots__ = ("__weakref__", "_coroutine", "_current", "_details", "_operation", "_send", "_spec", "_tracer")
+
+    def __init__(self, tracer: Tracer, spec: Spec, details: Details, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._tracer = tracer
+        self._spec = spec
+        self._details = details
+        self._coroutine = coroutine
+        self._send = coroutine.send
+        self._operation: Operation | None = None
+        self._current: Operation | None = None
+
+    def _enter(self) -> Token[Operation | None]:
+        """Make current what was so when the coroutine suspended; at first, its own operation."""
+        tracer = self._tracer
+        operation = self._operation
+        if operation is None:
+            operation = tracer.begin(self._spec, self._details, current.get())
+            self._operation = self._current = operation
+            operation.hold(_get_ident(), operation._start_mono)
+        elif operation._duration is None:
+            operation.hold(_get_ident(), tracer.monotonic_ns())
+        return current.set(self._current)
+
+    def _suspend(self, token: Token[Operation | None]) -> None:
+        """Give the context back after a step that did not end the coroutine."""
+        self._current = current.get()
+        current.reset(token)
+        operation = self._operation
+        if operation is not None and operation._held_by:
+            operation.let_go(self._tracer.monotonic_ns())
+
+    def _end(self, token: Token[Operation | None], error: BaseException | None, outcome: Outcome = "ok") -> None:
+        """Give the context back and finish the operation, once."""
+        current.reset(token)
+        operation = self._operation
+        if operation is not None and operation._duration is None:
+            operation.end(error, outcome)
+
+    def send(self, value: Any = None) -> Any:
+        """Run to the next suspension."""
+        token = self._enter()
+        try:
+            result = self._send(value)
+        except StopIteration:
+            self._end(token, None)
+            raise
+        except BaseException as error:
+            self._end(token, error)
+            raise
+        self._suspend(token)
+        return result
+
+    __next__ = send
+
+    def throw(self, *exception: Any) -> Any:
+        """Raise an exception at the suspension and run on to the next one."""
+        if self._operation is None:  # never started: no body runs, so there is nothing to time
+            return self._coroutine.throw(*exception)
+        token = self._enter()
+        try:
+            result = self._coroutine.throw(*exception)
+        except StopIteration:
+            self._end(token, None)
+            raise
+        except BaseException as error:
+            self._end(token, error)
+            raise
+        self._suspend(token)
+        return result
+
+    def close(self) -> None:
+        """End the coroutine where it stands; one that never started makes no record."""
+        if self._operation is None:
+            self._coroutine.close()
+            return
+        token = self._enter()
+        try:
+            self._coroutine.close()
+        except BaseException as error:
+            self._end(token, error)
+            raise
+        self._end(token, None, "closed")
+
+    def __del__(self) -> None:
+        operation = self._operation
+        if operation is not None and operation._duration is None:
+            self.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self  # it has all of a generator's methods that `await` uses
+
+    def __iter__(self) -> "Steps":
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return types.CoroutineType
+
+    def __repr__(self) -> str:
+        return f"<timed {self._coroutine!r}>"
+
+
+class Block:
+    """An operation as a `with` or `async with` block."""
+
+    __slots__ = ("_details", "_operation", "_spec", "_token", "_tracer")
+
+    def __init__(self, tracer: Tracer, spec: Spec, details: Details) -> None:
+        self._tracer = tracer
+        self._spec = spec
+        self._details = details
+
+    def __enter__(self) -> Operation:
+        self._operation = self._tracer.begin(self._spec, self._details, current.get())
+        self._token = current.set(self._operation)
+        return self._operation
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        # Closing in another context or under another block: what is current there is not ours to change.
+        if current.get() is self._operation:
+            current.reset(self._token)
+        else:
+            self._tracer.misplaced += 1
+        self._operation.end(error)
+
+    async def __aenter__(self) -> Operation:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self.__exit__(kind, error, traceback)

@@ -1,0 +1,135 @@
+"""The contract of a sink: subclass, override what you need."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from perftrace.core.record import Reached, Record, Started
+
+
+class Sink:
+    """Where events go; only the hooks that a subclass overrides are ever called.
+
+    Hooks run on the traced thread, at once: a sink that may be slow belongs into a wrapper that
+    queues. Whatever a hook raises is counted and reported once, and never reaches traced code.
+    """
+
+    def started(self, event: Started) -> object:
+        """Take the start of an operation."""
+
+    def reached(self, event: Reached) -> object:
+        """Take a checkpoint."""
+
+    def finished(self, record: Record) -> object:
+        """Take a finished operation."""
+
+    def flush(self, timeout: float) -> bool | None:
+        """Bring out all that was taken, within `timeout` seconds; tell whether that was done (None: it was)."""
+        return True
+
+    def close(self, timeout: float) -> bool | None:
+        """Flush and let go of files and threads, within `timeout` seconds; tell whether all was written."""
+        return self.flush(timeout)
+
+
+class CallableSink(Sink):
+    """Hands finished operations to a callable."""
+
+    def __init__(self, receive: Callable[[Record], object]) -> None:
+        self.receive = receive
+
+    def finished(self, record: Record) -> None:
+        """Hand on a finished operation."""
+        self.receive(record)
+
+
+SinkLike: TypeAlias = Sink | str | Callable[[Record], Any]
+"""What `configure(sinks=[...])` takes: a sink, its name as text, or a callable that takes records."""
+Sinks: TypeAlias = Iterable[SinkLike]
+Hook: TypeAlias = Callable[[Any], object]
+"""Takes one event; never raises, but for the user's own Ctrl-C."""
+
+
+@dataclass(slots=True)
+class Books:
+    """What became of the events that were handed to one sink: accepted = written + dropped + pending."""
+
+    accepted: int = 0
+    written: int = 0
+    pending: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By reason: `error` where a hook raised."""
+    errors: int = 0
+    """Exceptions of any hook, `flush` and `close` included."""
+
+
+class Outlet:
+    """One sink as the tracer sees it: hooks that never raise, and counters.
+
+    The counters are bare attributes: CPython switches threads and runs signal handlers only
+    at calls, function starts and backward jumps, so that `self.n += 1` is whole without a
+    lock, which a signal handler or a finalizer could find held.
+    """
+
+    def __init__(self, sink: Sink, report: Callable[[Sink, BaseException], object]) -> None:
+        self.sink = sink
+        self.started = self._hook("started")
+        self.reached = self._hook("reached")
+        self.finished = self._hook("finished")
+        self._report = report
+        self._accepted = 0
+        self._failed = 0
+        self._errors = 0
+        self._lost_before = 0
+
+    def _hook(self, name: str) -> Hook | None:
+        """Make one hook safe; None if the sink does nothing there."""
+        if not overrides(self.sink, name):
+            return None
+        deliver = getattr(self.sink, name)
+
+        def hook(event: Any) -> None:
+            self._accepted += 1
+            try:
+                deliver(event)
+            except KeyboardInterrupt:  # it is the user's, not the sink's
+                self._failed += 1
+                raise
+            except BaseException as error:
+                self._failed += 1
+                self._fault(error)
+
+        return hook
+
+    def _fault(self, error: BaseException) -> None:
+        """Count an exception of the sink; report the first."""
+        self._errors += 1
+        if self._errors == 1:
+            self._report(self.sink, error)
+
+    def _all_written(self, method: Callable[[float], bool | None], timeout: float) -> bool:
+        """Flush or close the sink; tell whether nothing was lost since the last time."""
+        lost, self._lost_before = self._failed - self._lost_before, self._failed
+        try:
+            return method(timeout) is not False and not lost
+        except Exception as error:
+            self._fault(error)
+            return False
+
+    def flush(self, timeout: float) -> bool:
+        """Flush the sink; tell whether all was written and nothing was lost since the last flush."""
+        return self._all_written(self.sink.flush, timeout)
+
+    def close(self, timeout: float) -> bool:
+        """Close the sink; tell whether all was written and nothing was lost since the last flush."""
+        return self._all_written(self.sink.close, timeout)
+
+    def books(self) -> Books:
+        """Read the counters, as of now."""
+        dropped = {"error": self._failed} if self._failed else {}
+        return Books(self._accepted, self._accepted - self._failed, 0, dropped, self._errors)
+
+
+def overrides(sink: Sink, hook: str) -> bool:
+    """Tell whether a sink does anything at this hook."""
+    return getattr(type(sink), hook) is not getattr(Sink, hook) or hook in getattr(sink, "__dict__", {})
