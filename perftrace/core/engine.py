@@ -79,7 +79,7 @@ class _Thread(threading.local):
 
 
 _thread = _Thread()
-_get_ident = threading.get_ident
+get_ident = threading.get_ident
 _new_record = tuple.__new__
 
 
@@ -375,6 +375,7 @@ class Tracer:
         "finished",
         "ids",
         "late",
+        "live",
         "misplaced",
         "monotonic_ns",
         "orphans",
@@ -428,6 +429,7 @@ class Tracer:
         self.started = tuple(outlet.started for outlet in outlets if outlet.started)
         self.reached = tuple(outlet.reached for outlet in outlets if outlet.reached)
         self.finished = tuple(outlet.finished for outlet in outlets if outlet.finished)
+        self.live = bool(self.started or self.reached or self.finished)
 
     def begin(
         self,
@@ -516,9 +518,9 @@ class Steps(Coroutine[Any, Any, Any]):
         if operation is None:
             operation = tracer.begin(self._spec, self._details, current.get())
             self._operation = self._current = operation
-            operation.hold(_get_ident(), operation._start_mono)
+            operation.hold(get_ident(), operation._start_mono)
         elif operation._duration is None:
-            operation.hold(_get_ident(), tracer.monotonic_ns())
+            operation.hold(get_ident(), tracer.monotonic_ns())
         return current.set(self._current)
 
     def _suspend(self, token: Token[Operation | None]) -> None:
