@@ -1,3 +1,35 @@
 """Tells why a bot or async service is slow, and which step to fix first."""
 
+from perftrace.core.engine import Operation
+from perftrace.core.record import Checkpoint, Event, Link, Outcome, Reached, Record, Started
+from perftrace.core.sink import Sink
+from perftrace.decorators import operation, timed
+from perftrace.runtime import configure, flush, records, shutdown, stats, tracer
+
 __version__ = "0.1.0.dev0"
+
+checkpoint = tracer.checkpoint
+annotate = tracer.annotate
+current_operation = tracer.current_operation
+
+__all__ = [
+    "Checkpoint",
+    "Event",
+    "Link",
+    "Operation",
+    "Outcome",
+    "Reached",
+    "Record",
+    "Sink",
+    "Started",
+    "annotate",
+    "checkpoint",
+    "configure",
+    "current_operation",
+    "flush",
+    "operation",
+    "records",
+    "shutdown",
+    "stats",
+    "timed",
+]

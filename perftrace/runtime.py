@@ -1,6 +1,245 @@
 """The default tracer and what is configured: the only global state beside the current operation."""
 
-from perftrace.core.engine import Tracer
+import atexit
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from enum import Enum
+from typing import Any, TypedDict, cast, get_args
+
+from perftrace.core.engine import Clock, SystemClock, Tracer
+from perftrace.core.ids import Ids, RandomIds
+from perftrace.core.record import Record
+from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
+from perftrace.formats.line import Language
+from perftrace.sinks.logline import LOGGER, LogSink
+from perftrace.sinks.memory import MemorySink
 
 tracer = Tracer()
 """What every decorated function, block and timer of the process reports to."""
+
+NAMED_SINKS: dict[str, Callable[[], Sink]] = {"log": LogSink, "memory": MemorySink}
+"""What `configure(sinks=["..."])` knows by name."""
+
+
+class _Unset(Enum):
+    UNSET = "not given"
+
+
+UNSET = _Unset.UNSET
+
+
+class SinkStats(TypedDict):
+    """The books of one sink: accepted = written + dropped + pending."""
+
+    name: str
+    accepted: int
+    written: int
+    pending: int
+    dropped: dict[str, int]
+    errors: int
+
+
+class Stats(TypedDict):
+    """What was counted since the start of the process."""
+
+    sinks: list[SinkStats]
+    orphans: int
+    late: int
+    unknown_ids: int
+    doubled_ids: int
+    overflowed_checkpoints: int
+    misplaced: int
+    reentrant: int
+
+
+def configure(
+    *,
+    sinks: Iterable[SinkLike] | _Unset = UNSET,
+    language: str | _Unset = UNSET,
+    enabled: bool | _Unset = UNSET,
+    clock: Clock | _Unset | None = UNSET,
+    ids: Ids | _Unset | None = UNSET,
+) -> None:
+    """Set what is given and leave the rest; a call that fails changes nothing.
+
+    sinks: where events go, in place of the former sinks, which are closed: objects, callables that
+        take records, or names (`log`, `memory`). `[]`: nowhere.
+    language: of log lines, `zh` or `en`.
+    enabled: False stops all tracing, True resumes it.
+    clock, ids: where time and ids come from, for tests; None restores the machine's own.
+
+    Each has a default from the environment: `PERFTRACE_SINKS` (names, separated by commas),
+    `PERFTRACE_LANGUAGE`, `PERFTRACE_ENABLED` (0 or 1). Raises ValueError for an unknown name or
+    language and TypeError for what is no sink.
+    """
+    speaks = _language if language is UNSET else _known_language(language)
+    if sinks is not UNSET:
+        made = _make_sinks(sinks)
+    _apply_language(speaks)
+    if clock is not UNSET:
+        tracer.set_clock(SystemClock() if clock is None else clock)
+    if ids is not UNSET:
+        tracer.set_ids(RandomIds() if ids is None else ids)
+    if sinks is not UNSET:
+        _replace_sinks(made)
+    if enabled is not UNSET:
+        tracer.enabled = bool(enabled)
+        tracer.set_outlets(tracer.outlets)
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Bring out all that the sinks took, within `timeout` seconds.
+
+    Tells whether all was written; False when anything was lost since the last time.
+    """
+    end = time.monotonic() + timeout
+    done = [outlet.flush(max(0.0, end - time.monotonic())) for outlet in tracer.outlets]
+    return all(done)
+
+
+def shutdown(timeout: float = 5.0) -> bool:
+    """Close all sinks within `timeout` seconds; nothing is traced until the next `configure(sinks=...)`.
+
+    Tells whether all was written.
+    """
+    outlets = tracer.outlets
+    tracer.set_outlets(())
+    end = time.monotonic() + timeout
+    done = [outlet.close(max(0.0, end - time.monotonic())) for outlet in outlets]
+    return all(done)
+
+
+def stats() -> Stats:
+    """Count what was handed to each sink, and what was lost or out of place, since the process started."""
+    return {
+        "sinks": [{"name": type(o.sink).__name__, **asdict(o.books())} for o in tracer.outlets],  # type: ignore[typeddict-item]
+        "orphans": tracer.orphans,
+        "late": tracer.late,
+        "unknown_ids": tracer.unknown_ids,
+        "doubled_ids": tracer.doubled_ids,
+        "overflowed_checkpoints": tracer.overflowed_checkpoints,
+        "misplaced": tracer.misplaced,
+        "reentrant": tracer.reentrant,
+    }
+
+
+def records() -> list[Record]:
+    """Give what the first configured `memory` sink holds, newest last; empty where there is none."""
+    for outlet in tracer.outlets:
+        if isinstance(outlet.sink, MemorySink):
+            return outlet.sink.records()
+    return []
+
+
+def report_broken(sink: Sink, error: BaseException) -> None:
+    """Tell of a sink's first exception, by the sink's class."""
+    try:
+        LOGGER.warning(
+            "perftrace: the sink %s raised %s; what it misses is counted in stats()",
+            type(sink).__name__,
+            type(error).__name__,
+        )
+    except Exception:  # logging itself is what is broken: the count in stats() must do
+        tracer.reentrant += 1
+
+
+def _make_sinks(wanted: Any) -> tuple[Sink, ...]:
+    if isinstance(wanted, str | Sink) or not isinstance(wanted, Iterable):
+        raise TypeError(f"configure: sinks must be a list, such as sinks=['log'], not {wanted!r}")
+    return tuple(_make_sink(one) for one in wanted)
+
+
+def _make_sink(wanted: Any) -> Sink:
+    if isinstance(wanted, Sink):
+        return wanted
+    if isinstance(wanted, str):
+        if wanted not in NAMED_SINKS:
+            raise ValueError(f"configure: unknown sink {wanted!r}; known: {', '.join(sorted(NAMED_SINKS))}")
+        return NAMED_SINKS[wanted]()
+    if isinstance(wanted, type):
+        raise TypeError(f"configure: {wanted.__name__} is a class; pass an object: {wanted.__name__}()")
+    if callable(wanted):
+        return CallableSink(wanted)
+    raise TypeError(f"configure: {wanted!r} is no sink: subclass perftrace.Sink, or pass a callable or a name")
+
+
+def _replace_sinks(sinks: tuple[Sink, ...]) -> None:
+    """Install sinks, then close the former ones that are not among them."""
+    former = tracer.outlets
+    kept = {id(outlet.sink): outlet for outlet in former}
+    tracer.set_outlets(tuple(kept.get(id(sink)) or Outlet(sink, report_broken) for sink in sinks))
+    _apply_language(_language)
+    for outlet in former:
+        if outlet not in tracer.outlets:
+            outlet.close(5.0)
+
+
+def _known_language(language: Any) -> Language:
+    if language not in get_args(Language):
+        raise ValueError(f"unknown language {language!r}; known: {', '.join(get_args(Language))}")
+    return cast("Language", language)
+
+
+def _apply_language(language: Language) -> None:
+    """Let every log sink that chose no language of its own speak this one."""
+    global _language  # noqa: PLW0603  # this module is where global state lives
+    _language = language
+    for outlet in tracer.outlets:
+        if isinstance(outlet.sink, LogSink) and not outlet.sink.chooses_language:
+            outlet.sink.language = language
+
+
+_language: Language = "zh"
+
+
+def _from_environment() -> None:
+    """Configure by the environment."""
+    _by_variable("PERFTRACE_LANGUAGE", "zh", lambda text: configure(language=text))
+    _by_variable("PERFTRACE_SINKS", "log", lambda text: configure(sinks=_split_names(text)))
+    _by_variable("PERFTRACE_ENABLED", "1", lambda text: configure(enabled=_truth(text)))
+
+
+def _by_variable(variable: str, default: str, apply: Callable[[str], None]) -> None:
+    """Apply one variable; a bad value never breaks the import."""
+    text = os.environ.get(variable, "").strip() or default
+    try:
+        apply(text)
+    except Exception as error:
+        warnings.warn(f"{variable}={text!r}: {error}; using {default!r}", RuntimeWarning, stacklevel=3)
+        apply(default)
+
+
+def _split_names(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _truth(text: str) -> bool:
+    try:
+        return {
+            "1": True,
+            "true": True,
+            "on": True,
+            "yes": True,
+            "0": False,
+            "false": False,
+            "off": False,
+            "no": False,
+        }[text.lower()]
+    except KeyError:
+        raise ValueError("neither 0 nor 1") from None
+
+
+def _after_fork() -> None:
+    """Start clean in a forked child: other ids, its own process id."""
+    tracer.pid = os.getpid()
+    tracer.ids.reseed()
+    tracer.set_ids(tracer.ids)
+
+
+_from_environment()
+atexit.register(shutdown)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -372,6 +372,9 @@ class Tracer:
     """
 
     __slots__ = (
+        "clock",
+        "doubled_ids",
+        "enabled",
         "finished",
         "ids",
         "late",
@@ -388,12 +391,14 @@ class Tracer:
         "span_id",
         "started",
         "trace_id",
+        "unknown_ids",
         "untraced",
         "wall_ns",
     )
 
     def __init__(self) -> None:
         self.reset_counters()
+        self.enabled = True
         self.pid = os.getpid()
         self.set_clock(SystemClock())
         self.set_ids(RandomIds())
@@ -413,9 +418,14 @@ class Tracer:
         """Blocks that closed where another operation was current."""
         self.reentrant = 0
         """Operations and checkpoints of a sink's own work."""
+        self.unknown_ids = 0
+        """Calls of the explicit API with an id that does not run."""
+        self.doubled_ids = 0
+        """Second starts of a running id and second ends of an ended one."""
 
     def set_clock(self, clock: Clock) -> None:
         """Read the time there from now on."""
+        self.clock = clock
         self.monotonic_ns, self.wall_ns = clock.monotonic_ns, clock.wall_ns
 
     def set_ids(self, ids: Ids) -> None:
@@ -424,8 +434,10 @@ class Tracer:
         self.trace_id, self.span_id = ids.trace_id, ids.span_id
 
     def set_outlets(self, outlets: tuple[Outlet, ...]) -> None:
-        """Hand events to these sinks from now on."""
+        """Hand events to these sinks from now on; to none while tracing is not enabled."""
         self.outlets = outlets
+        if not self.enabled:
+            outlets = ()
         self.started = tuple(outlet.started for outlet in outlets if outlet.started)
         self.reached = tuple(outlet.reached for outlet in outlets if outlet.reached)
         self.finished = tuple(outlet.finished for outlet in outlets if outlet.finished)

@@ -1,0 +1,1 @@
+"""Text and bytes <-> records: pure, both directions of a format in one file."""

@@ -1,0 +1,268 @@
+"""The log line: the only place that knows its words, in both languages and both directions."""
+
+import re
+from collections.abc import Container, Iterator
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
+
+from perftrace.core.record import Outcome, Record, encode_name
+
+Language = Literal["zh", "en"]
+
+
+class Words(NamedTuple):
+    """The words of a line in one language."""
+
+    start: str
+    checkpoint: str
+    done: str
+    elapsed: str
+    took: str
+    error: str
+    cancelled: str
+    closed: str
+    abandoned: str
+    slow: str
+
+
+WORDS: dict[Language, Words] = {
+    "zh": Words("开始", "检查点", "完成", "已耗时", "耗时", "异常", "已取消", "已关闭", "已放弃", "慢"),
+    "en": Words("start", "checkpoint", "done", "elapsed", "took", "error", "cancelled", "closed", "abandoned", "slow"),
+}
+
+MARKER = "⏱️  [PERF] "
+"""How each line begins: U+23F1 U+FE0F, two blanks."""
+
+
+class Line(NamedTuple):
+    """A line as read: what it says, before anybody knows which ids there are."""
+
+    kind: Literal["start", "checkpoint", "done"]
+    body: str
+    """All between the colon and the duration: id, ` - ` and text."""
+    duration_ns: int = 0
+    """Of a checkpoint: since the start."""
+    outcome: Outcome = "ok"
+    error_type: str | None = None
+    error: str | None = None
+    slow: bool = False
+    fields: tuple[tuple[str, str], ...] = ()
+    """What follows as `key=value`, in the order of the line."""
+
+
+# Controls, what a reader may take for a line's end, what turns the direction of writing, and lone
+# surrogates, which no stream can encode.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def escape(text: str) -> str:
+    """Write what would break or disguise a line as a backslash escape; backslashes themselves stay single."""
+    return text if text.isprintable() else _UNSAFE.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
+
+
+def encode_start(words: Words, operation_id: str, description: str, name: str) -> str:
+    """Write the line of a start; an empty description falls back to the name."""
+    return escape(f"{MARKER}{words.start}: {operation_id} - {description or name}")
+
+
+def encode_checkpoint(words: Words, operation_id: str, name: str, description: str, elapsed_ns: int) -> str:
+    """Write the line of a checkpoint."""
+    subject = f"{operation_id}.{encode_name(name)} - {description or name}"
+    return f"{MARKER}{words.checkpoint}: {escape(subject)} | {words.elapsed}: {_seconds(elapsed_ns)}"
+
+
+def encode_done(words: Words, record: Record) -> str:
+    """Write the line of a finish, with all that the record adds after the duration."""
+    text = record.done or record.description or record.name
+    line = f"{MARKER}{words.done}: {record.operation_id} - {text} | {words.took}: {_seconds(record.duration_ns)}"
+    if record.outcome == "ok" and record.key_name is None and not record.slow and not record.attributes:
+        return escape(line)
+    return escape(line) + "".join(f" | {escape(field)}" for field in _additions(words, record))
+
+
+def _seconds(ns: int) -> str:
+    return f"{ns / 1e9:.3f}s"
+
+
+def _additions(words: Words, record: Record) -> Iterator[str]:
+    """Give the fields after the duration, with `|` inside them escaped."""
+    if record.outcome == "error":
+        parts = [part for part in (record.error_type, record.error) if part]
+        yield f"{words.error}: {_field(': '.join(parts))}"
+    elif record.outcome == "cancelled":
+        yield words.cancelled
+    elif record.outcome == "closed":
+        yield words.closed
+    elif record.outcome == "abandoned":
+        yield words.abandoned
+    if record.slow:
+        yield words.slow
+    if record.key_name is not None and record.key is not None:
+        yield f"{_field_name(record.key_name)}={_field(record.key)}"
+    for name, value in record.attributes.items():
+        yield f"{_field_name(name)}={_field(str(value))}"
+
+
+def _field(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _field_name(name: str) -> str:
+    return encode_name(name).replace("=", "%3D") or "%"
+
+
+def _either(field: str) -> str:
+    """Match a word in either language."""
+    return "|".join(re.escape(getattr(words, field)) for words in WORDS.values())
+
+
+_HEAD = re.compile(
+    r"⏱️  \[PERF\] (?:" + "|".join(f"(?P<{kind}>{_either(kind)})" for kind in ("start", "checkpoint", "done")) + "): "
+)
+_MARK = re.compile(r"(?:⏱️|\\u23f1\\ufe0f) *\[PERF\]")
+_ELAPSED = re.compile(rf" \| (?:{_either('elapsed')}): (\d+)\.(\d{{3}})s$")
+_TOOK = re.compile(rf" \| (?:{_either('took')}): (\d+)\.(\d{{3}})s(?= \| |$)")
+_ERROR = re.compile(rf"(?:{_either('error')}): ?(.*)")
+_TYPED = re.compile(r"([^\W\d]\w*): (.+)|([A-Z]\w*)")
+_FIELD = re.compile(r"([^\s=]+)=(.*)")
+_OUTCOMES: dict[str, Outcome] = {
+    getattr(words, outcome): outcome for words in WORDS.values() for outcome in ("cancelled", "closed", "abandoned")
+}
+_SLOW = {words.slow for words in WORDS.values()}
+_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
+
+
+def is_ours(text: str) -> bool:
+    """Tell whether a line has the clock sign and `[PERF]`, whatever else it has."""
+    return _MARK.search(text) is not None
+
+
+def parse(text: str) -> Line | None:
+    """Read a line with any prefix; None if it is no event of ours.
+
+    A line that a narrow stream wrote with backslash escapes, the clock sign's among them, is read as
+    what was meant.
+    """
+    text = text.rstrip("\r\n")
+    if "\\u23f1" in text and "⏱" not in text:
+        text = _unescape(text)
+    head = _HEAD.search(text)
+    if head is None:
+        return None
+    kind, body = head.lastgroup, text[head.end() :]
+    if kind == "start":
+        return Line("start", body) if " - " in body else None
+    if kind == "checkpoint":
+        end = _ELAPSED.search(body)
+        return Line("checkpoint", body[: end.start()], _ns(end)) if end else None
+    for took in _TOOK.finditer(body):
+        line = _done(body, took)
+        if line is not None:
+            return line
+    return None
+
+
+def _done(body: str, took: re.Match[str]) -> Line | None:
+    """Read a finish whose duration stands at `took`; None if something else than additions follows."""
+    outcome: Outcome = "ok"
+    error_type, error, slow, fields = None, None, False, []
+    for field in body[took.end() :].split(" | ")[1:]:
+        if field in _OUTCOMES:
+            outcome = _OUTCOMES[field]
+        elif field in _SLOW:
+            slow = True
+        elif found := _ERROR.fullmatch(field):
+            outcome, (error_type, error) = "error", _split_error(found[1].replace("\\|", "|"))
+        elif found := _FIELD.fullmatch(field):
+            fields.append((unquote(found[1]), found[2].replace("\\|", "|")))
+        else:
+            return None
+    return Line("done", body[: took.start()], _ns(took), outcome, error_type, error, slow, tuple(fields))
+
+
+def _split_error(text: str) -> tuple[str | None, str | None]:
+    """Split into type and text; a lone word is a type if it begins with a capital, as types do."""
+    typed = _TYPED.fullmatch(text)
+    return (typed[1] or typed[3], typed[2]) if typed else (None, text)
+
+
+def _ns(duration: re.Match[str]) -> int:
+    return int(duration[1]) * 1_000_000_000 + int(duration[2]) * 1_000_000
+
+
+def _unescape(text: str) -> str:
+    """Read back what a narrow stream escaped; what `escape` wrote stays as it stands."""
+
+    def read(match: re.Match[str]) -> str:
+        code = int(match[1] or match[2] or match[3], 16)
+        return match[0] if code > 0x10FFFF or _UNSAFE.match(chr(code)) else chr(code)
+
+    return _ESCAPED.sub(read, text)
+
+
+def split_body(body: str) -> tuple[str, str]:
+    """Split `<operation id> - <text>`."""
+    operation_id, _, text = body.partition(" - ")
+    return operation_id, text
+
+
+_UNIQUE = re.compile(r"(?<=.)_(?:[0-9a-f]{16}|\d{10}|\d{13})$")
+_CHECKPOINT_OF_TIMED = re.compile(r"(.+?_[0-9a-f]{16})\.(\S+)")
+
+
+def split_checkpoint(body: str, started: Container[str]) -> tuple[str, str, str]:
+    """Split `<operation id>.<checkpoint> - <text>` into these three.
+
+    `started`: the ids that are known; the longest of them that fits wins. Without one the id ends
+    after 16 hexadecimal digits, else at the last dot.
+    """
+    end = body.find(" - ")
+    subject, text = (body, "") if end < 0 else (body[:end], body[end + 3 :])
+    at = len(subject)
+    while (at := subject.rfind(".", 0, at)) > 0:
+        if subject[:at] in started:
+            return subject[:at], unquote(subject[at + 1 :]), text
+    made = _CHECKPOINT_OF_TIMED.fullmatch(subject)
+    if made:
+        return made[1], unquote(made[2]), text
+    operation_id, dot, name = subject.rpartition(".")
+    return (operation_id, unquote(name), text) if dot and operation_id else (subject, "", text)
+
+
+class Identity(NamedTuple):
+    """What an operation id says."""
+
+    name: str
+    key: str | None
+    span: int
+    """0 where the id holds none."""
+
+
+def split_id(operation_id: str, key: str | None = None, names: Container[str] = ()) -> Identity:
+    """Split an operation id into name and key by what is known, and only then by guess.
+
+    key: the run's key as its finish line names it. names: operation names that are known from such
+    lines. Then `_<16 hex>` or `_<unix seconds or milliseconds>` is the unique part, and one
+    trailing `_<digits>` before it a key.
+    """
+    unique = _UNIQUE.search(operation_id)
+    rest = operation_id[: unique.start()] if unique else operation_id
+    made = unique is not None and len(unique[0]) == 17
+    span = int(unique[0][1:], 16) if unique and made else 0
+    if key is not None:
+        for ending in (f"_{encode_name(key)}", f"_{key}"):
+            if rest.endswith(ending) and len(rest) > len(ending):
+                return Identity(_decoded(rest.removesuffix(ending), made), key, span)
+    at = len(rest)
+    while (at := rest.rfind("_", 0, at)) > 0:
+        if _decoded(rest[:at], made) in names:
+            return Identity(_decoded(rest[:at], made), _decoded(rest[at + 1 :], made), span)
+    guess = re.fullmatch(r"(.+)_(\d+)", rest)
+    if guess:
+        return Identity(_decoded(guess[1], made), guess[2], span)
+    return Identity(_decoded(rest, made), None, span)
+
+
+def _decoded(text: str, made: bool) -> str:
+    """Decode the names that `timed` encoded; ids that users chose stay as they are."""
+    return unquote(text) if made else text

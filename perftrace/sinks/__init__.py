@@ -1,0 +1,1 @@
+"""Where events end: one-way out, one thing each."""

@@ -1,0 +1,112 @@
+"""Writes each event as a line through the standard library's `logging`."""
+
+import logging
+import sys
+
+from perftrace.core.record import Reached, Record, Started
+from perftrace.core.sink import Sink
+from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
+
+LOGGER = logging.getLogger("performance_monitor")
+"""Where lines and perftrace's own warnings go."""
+
+
+class LogSink(Sink):
+    """One line an event on the logger `performance_monitor`; failed and slow operations at WARNING.
+
+    The application's handlers, formats and levels apply. Where there is no handler at all and the
+    logger has no level, lines go to standard error.
+
+    language: `zh` or `en`; without it, the configured one.
+    """
+
+    def __init__(self, language: Language | None = None) -> None:
+        self.chooses_language = language is not None
+        self.language: Language = language or "zh"
+
+    @property
+    def language(self) -> Language:
+        """The language of the lines."""
+        return self._language
+
+    @language.setter
+    def language(self, language: Language) -> None:
+        self._words = WORDS[language]
+        self._language = language
+
+    def started(self, event: Started) -> None:
+        """Write the line of a start."""
+        if _listening(logging.INFO):
+            _log(logging.INFO, encode_start(self._words, event.operation_id, event.description, event.name))
+
+    def reached(self, event: Reached) -> None:
+        """Write the line of a checkpoint."""
+        if _listening(logging.INFO):
+            line = encode_checkpoint(self._words, event.operation_id, event.name, event.description, event.elapsed_ns)
+            _log(logging.INFO, line)
+
+    def finished(self, record: Record) -> None:
+        """Write the line of a finish."""
+        level = logging.WARNING if record.slow or record.outcome in ("error", "abandoned") else logging.INFO
+        if _listening(level):
+            _log(level, encode_done(self._words, record))
+
+
+def _listening(level: int) -> bool:
+    """Tell whether a line of this level would appear anywhere."""
+    if LOGGER.isEnabledFor(level):
+        return True
+    return LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and _not_silenced(level)
+
+
+def _not_silenced(level: int) -> bool:
+    return not LOGGER.disabled and LOGGER.manager.disable < level
+
+
+def _log(level: int, line: str) -> None:
+    # Not Logger.info: looking for the caller costs more than the line, and would find perftrace.
+    place = ("(unknown file)", 0)
+    record = LOGGER.makeRecord(LOGGER.name, level, *place, line, (), None, "(unknown function)")
+    if LOGGER.hasHandlers():
+        record.msg = _fitting(line)
+        LOGGER.handle(record)
+    elif LOGGER.level == logging.NOTSET:
+        if LOGGER.filter(record):
+            _STANDARD_ERROR.handle(record)
+    else:
+        LOGGER.handle(record)
+
+
+def _fitting(line: str) -> str:
+    """Escape what the stream of one of the application's handlers could not encode."""
+    logger: logging.Logger | None = LOGGER
+    while logger is not None:
+        for handler in logger.handlers:
+            stream = getattr(handler, "stream", None)
+            encoding = getattr(stream, "encoding", None)
+            if not isinstance(encoding, str) or encoding.lower().startswith("utf"):
+                continue
+            try:
+                line.encode(encoding, getattr(stream, "errors", None) or "strict")
+            except (UnicodeError, LookupError):
+                line = line.encode(encoding, "backslashreplace").decode(encoding)
+        logger = logger.parent if logger.propagate else None
+    return line
+
+
+class _StandardError(logging.Handler):
+    """Writes to what `sys.stderr` is now; a failure is the sink's, to be counted."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line whole."""
+        stream = sys.stderr
+        if stream is None:
+            raise OSError("there is no standard error")
+        line = self.format(record) + "\n"
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        stream.write(line.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+
+
+_STANDARD_ERROR = _StandardError()
+_STANDARD_ERROR.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))

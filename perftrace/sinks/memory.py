@@ -1,0 +1,25 @@
+"""Keeps the last records in memory, for tests, consoles and health pages."""
+
+from collections import deque
+
+from perftrace.core.record import Record
+from perftrace.core.sink import Sink
+
+
+class MemorySink(Sink):
+    """Keeps the last `capacity` records; the oldest leave first."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._records: deque[Record] = deque(maxlen=capacity)
+
+    def finished(self, record: Record) -> None:
+        """Keep a record."""
+        self._records.append(record)
+
+    def records(self) -> list[Record]:
+        """Give what is kept, newest last."""
+        return list(self._records)
+
+    def clear(self) -> None:
+        """Forget what is kept."""
+        self._records.clear()

@@ -1,0 +1,162 @@
+"""What tests of traced code need: a clock that moves when told, ids that count, records as text."""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from perftrace.core.engine import Clock
+from perftrace.core.ids import Ids
+from perftrace.core.record import Record
+from perftrace.core.sink import CallableSink, Outlet
+from perftrace.runtime import report_broken, tracer
+
+T = TypeVar("T")
+
+EPOCH_NS = 1_757_421_666_864_000_000
+"""Where a `FakeClock` begins, in Unix nanoseconds: some evening in September 2025."""
+
+
+class FakeClock:
+    """A clock that stands still until `advance` moves it.
+
+    start: Unix seconds at which it begins.
+    """
+
+    def __init__(self, start: float = EPOCH_NS / 1e9) -> None:
+        self._now = 0
+        self._start = round(start * 1e9)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        if seconds < 0:
+            raise ValueError(f"time does not go back: advance({seconds!r})")
+        self._now += round(seconds * 1e9)
+
+    def monotonic_ns(self) -> int:
+        """Give nanoseconds since the clock was made."""
+        return self._now
+
+    def wall_ns(self) -> int:
+        """Give Unix nanoseconds."""
+        return self._start + self._now
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine, as `asyncio.run` does, on an event loop that lives by this clock.
+
+        `asyncio.sleep` and time-outs take no real time: where the loop would wait, the clock moves on.
+        What waits for a socket or a thread is polled meanwhile.
+        """
+        with asyncio.Runner(loop_factory=lambda: _FakeTimeLoop(self)) as runner:
+            return runner.run(main)
+
+
+class _FakeTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is a fake clock's."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(_AdvancingSelector(clock))
+        self._clock = clock
+
+    def time(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
+
+
+class _AdvancingSelector(selectors.DefaultSelector):
+    """A selector that moves the clock on instead of waiting."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout <= 0:  # nothing is scheduled: only the outside can go on
+            return super().select(timeout)
+        ready = super().select(0)
+        if not ready:
+            self._clock.advance(timeout)
+        return ready
+
+
+class CountingIds:
+    """Ids that count from 1: the first trace is `000…1`, the first span `000…1`."""
+
+    def __init__(self) -> None:
+        self._traces = self._spans = 0
+
+    def trace_id(self) -> int:
+        """Give the next trace id."""
+        self._traces += 1
+        return self._traces
+
+    def span_id(self) -> int:
+        """Give the next span id."""
+        self._spans += 1
+        return self._spans
+
+    def reseed(self) -> None:
+        """Go on counting."""
+
+
+@contextmanager
+def capture(clock: Clock | None = None, ids: Ids | None = None) -> Iterator[list[Record]]:
+    """Collect what finishes inside a `with` block, in the order of the finishes.
+
+    The configured sinks get nothing meanwhile and come back as they were, not closed; so do clock
+    and ids, where others are given.
+    """
+    records: list[Record] = []
+    former = tracer.outlets, tracer.clock, tracer.ids, tracer.enabled
+    tracer.enabled = True
+    tracer.set_outlets((Outlet(CallableSink(records.append), report_broken),))
+    if clock is not None:
+        tracer.set_clock(clock)
+    if ids is not None:
+        tracer.set_ids(ids)
+    try:
+        yield records
+    finally:
+        outlets, former_clock, former_ids, tracer.enabled = former
+        tracer.set_outlets(outlets)
+        tracer.set_clock(former_clock)
+        tracer.set_ids(former_ids)
+
+
+def tree_text(records: Iterable[Record]) -> str:
+    r"""Write records as a tree: two blanks a level, name first, then duration and outcome.
+
+    Checkpoints stand below their operation with the length of the segment that they end, in the
+    order of time among the operation's children: `"button_click 115ms\n  get_user 51ms\n"`.
+    """
+    everything = list(records)
+    spans = {record.span for record in everything if record.span}
+    below: dict[int | None, list[Record]] = {}
+    for record in everything:
+        below.setdefault(record.parent if record.parent in spans else None, []).append(record)
+
+    lines: list[str] = []
+    stack = _newest_first([(record.start_mono, 0, record) for record in below.get(None, [])])
+    while stack:  # not recursion: traces may be thousands of levels deep
+        _, level, item = stack.pop()
+        if isinstance(item, str):
+            lines.append("  " * level + item)
+            continue
+        suffix = "" if item.outcome == "ok" else f" {item.outcome or 'running'}"
+        lines.append(f"{'  ' * level}{item.name} {_milliseconds(item.duration_ns)}{suffix}")
+        inside: list[tuple[int, int, Record | str]] = []
+        before = 0
+        for name, _, elapsed, _ in item.marks:
+            inside.append((item.start_mono + elapsed, level + 1, f"{name} {_milliseconds(elapsed - before)}"))
+            before = elapsed
+        inside += [(child.start_mono, level + 1, child) for child in below.pop(item.span, [])]
+        stack += _newest_first(inside)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _newest_first(items: list[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
+    return sorted(items, key=lambda item: item[0])[::-1]
+
+
+def _milliseconds(ns: int) -> str:
+    return f"{ns / 1e6:.3f}".rstrip("0").rstrip(".") + "ms"

@@ -1,0 +1,187 @@
+"""The log line, byte for byte, written and read."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from perftrace.core.record import Record
+from perftrace.formats.line import (
+    WORDS,
+    Identity,
+    Line,
+    encode_checkpoint,
+    encode_done,
+    encode_start,
+    escape,
+    is_ours,
+    parse,
+    split_body,
+    split_checkpoint,
+    split_id,
+)
+
+ZH, EN = WORDS["zh"], WORDS["en"]
+ID = "button_click_12345_1757421666"
+
+
+def test_the_three_lines_in_chinese_byte_for_byte():
+    """The format of the running bots."""
+    start = encode_start(ZH, ID, "用户 12345 点击快速修图按钮", "button_click")
+    reached = encode_checkpoint(ZH, ID, "get_user", "获取用户信息", 51_000_000)
+    done = encode_done(ZH, Record("button_click", given_id=ID, done="快速修图按钮处理完成", duration_ns=115_000_000))
+    assert start == "\u23f1\ufe0f  [PERF] 开始: button_click_12345_1757421666 - 用户 12345 点击快速修图按钮"
+    assert reached == (
+        "\u23f1\ufe0f  [PERF] 检查点: button_click_12345_1757421666.get_user - 获取用户信息 | 已耗时: 0.051s"
+    )
+    assert done == "\u23f1\ufe0f  [PERF] 完成: button_click_12345_1757421666 - 快速修图按钮处理完成 | 耗时: 0.115s"
+
+
+def test_the_lines_in_english_with_all_that_may_follow_the_duration():
+    """Outcome, slowness, the key, attributes: in this order."""
+    record = Record(
+        "job", span=0xAB, key="7", key_name="user", duration_ns=2_000_400_000, outcome="error", slow=True,
+        error_type="ValueError", error="a | b", attributes={"size": "l|g", "n": 3},
+    )  # fmt: skip
+    assert encode_start(EN, record.operation_id, "", "job") == "⏱️  [PERF] start: job_7_00000000000000ab - job"
+    assert encode_done(EN, record) == (
+        "⏱️  [PERF] done: job_7_00000000000000ab - job | took: 2.000s | error: ValueError: a \\| b | slow"
+        " | user=7 | size=l\\|g | n=3"
+    )
+    assert parse(encode_done(EN, record)) == Line(
+        "done", "job_7_00000000000000ab - job", 2_000_000_000, "error", "ValueError", "a | b", True,
+        (("user", "7"), ("size", "l|g"), ("n", "3")),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"), [("cancelled", "已取消"), ("closed", "已关闭"), ("abandoned", "已放弃"), ("error", "异常: x")]
+)
+def test_each_outcome_has_its_word(outcome, word):
+    """And is read back."""
+    record = Record("a", span=1, outcome=outcome, error="x" if outcome == "error" else None)
+    line = encode_done(ZH, record)
+    assert line.endswith(f"s | {word}")
+    assert parse(line).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\nb\r\x1b[0m\t", "a\\nb\\r\\x1b[0m\\t"),
+        ("\u2028\u202e\u2066\x85\x00", "\\u2028\\u202e\\u2066\\x85\\x00"),
+        ("C:\\new\\table", "C:\\new\\table"),
+        ("\ud800 é 用\u3000户", "\\ud800 é 用\u3000户"),
+    ],
+)
+def test_what_would_break_or_disguise_a_line_is_escaped(text, expected):
+    """All else stays readable."""
+    assert escape(text) == expected
+
+
+@pytest.mark.parametrize("prefix", ["", "2025-09-09 20:41:06,864 - performance_monitor - INFO - ", "INFO:x:", "| "])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("words", [ZH, EN])
+def test_any_prefix_and_any_line_end_is_read(prefix, end, words):
+    """Whatever the application's formatter puts before the line."""
+    line = prefix + encode_checkpoint(words, ID, "a", "b", 1_500_000_000) + end
+    assert parse(line) == Line("checkpoint", f"{ID}.a - b", 1_500_000_000)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk"])
+def test_the_form_that_a_narrow_stream_writes_is_read_back(encoding):
+    """The clock sign's escape included; what was escaped before it was written stays so."""
+    line = encode_done(ZH, Record("a", span=1, done="完成 é\n", duration_ns=5_000_000))
+    narrow = line.encode(encoding, "backslashreplace").decode(encoding)
+    assert narrow != line
+    assert parse(narrow) == parse(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "⏱️  [PERF] 完成: a - b | 耗时: 0.11",
+        "⏱️  [PERF] 完成: a - b",
+        "⏱️  [PERF] 完成: a - b | 耗时: 0.115s | 耗",
+        "⏱️  [PERF] 检查点: a.b - c | 已耗时: 0.1",
+        "⏱️  [PERF] 开始: a",
+        "⏱️  [PERF] hello: a - b",
+        "⏱️  [PERF] ",
+    ],
+)
+def test_a_cut_or_foreign_line_with_the_marker_is_no_event(line):
+    """It is ours by its sign, and not understood."""
+    assert parse(line) is None
+    assert is_ours(line)
+
+
+def test_an_application_line_is_not_ours():
+    """Even one that talks of performance."""
+    assert not is_ours("INFO [PERF] all good")
+    assert parse("INFO [PERF] all good") is None
+
+
+def test_words_of_the_format_inside_a_text_do_not_mislead():
+    """The duration is the first one after which only additions follow."""
+    text = "x | 耗时: 9.000s - y | 已取消 | took: 1.000s"
+    line = encode_done(ZH, Record("a", span=1, done=text, duration_ns=7_000_000, key="k", key_name="u"))
+    parsed = parse(line)
+    assert (parsed.duration_ns, parsed.fields) == (7_000_000, (("u", "k"),))
+    assert split_body(parsed.body) == ("a_k_0000000000000001", text)
+
+
+@pytest.mark.parametrize(
+    ("body", "started", "expected"),
+    [
+        ("job_1.step - text", {"job_1"}, ("job_1", "step", "text")),
+        ("a.b.c - text - more", {"a", "a.b"}, ("a.b", "c", "text - more")),
+        ("a.b.c.d - x", {"a.b"}, ("a.b", "c.d", "x")),
+        ("mod.Bot.on_00f067aa0ba902b7.v1.5 - x", set(), ("mod.Bot.on_00f067aa0ba902b7", "v1.5", "x")),
+        ("a.b.c - x", set(), ("a.b", "c", "x")),
+        ("a.get%20user - x", set(), ("a", "get user", "x")),
+        ("nodot - x", set(), ("nodot", "", "x")),
+    ],
+)
+def test_a_checkpoint_belongs_to_the_longest_known_id(body, started, expected):
+    """Then to the id that 16 hexadecimal digits end, then to all before the last dot."""
+    assert split_checkpoint(body, started) == expected
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "key", "names", "expected"),
+    [
+        (ID, None, (), Identity("button_click", "12345", 0)),
+        ("button_click_12345_1757421666864", None, (), Identity("button_click", "12345", 0)),
+        ("button_click_00f067aa0ba902b7", None, (), Identity("button_click", None, 0x00F067AA0BA902B7)),
+        ("get_user_2_00000000000000ff", "", (), Identity("get_user", "2", 255)),
+        ("upload_al_ice_00000000000000ff", "al_ice", (), Identity("upload", "al_ice", 255)),
+        ("upload_a%20b_00000000000000ff", "a b", (), Identity("upload", "a b", 255)),
+        ("upload_bob_00000000000000ff", None, {"upload"}, Identity("upload", "bob", 255)),
+        ("job_7", None, (), Identity("job", "7", 0)),
+        ("100%25", None, (), Identity("100%25", None, 0)),
+        ("1757421666", None, (), Identity("1757421666", None, 0)),
+        ("Bot.on%20click_00000000000000ff", None, (), Identity("Bot.on click", None, 255)),
+    ],
+)
+def test_an_id_is_split_by_what_is_known_and_then_by_guess(operation_id, key, names, expected):
+    """The key that a finish line names, names known from such lines, then the shape of the id."""
+    assert split_id(operation_id, key, names) == expected
+
+
+texts = st.text(st.characters(), max_size=30)
+
+
+@given(texts, texts, texts, texts, st.integers(0, 10**15), st.sampled_from(["ok", "error", "cancelled", "closed"]))
+@example("a", "k", "x | 耗时: 1.000s", " | y=1", 0, "error")
+def test_every_record_is_one_line_and_its_numbers_come_back(name, key, text, value, duration, outcome):
+    """Whatever the texts hold."""
+    record = Record(
+        name or "x", span=5, key=key, key_name="k", done=text, duration_ns=duration, outcome=outcome,
+        error_type="ValueError" if outcome == "error" else None, error=value, attributes={text: value},
+    )  # fmt: skip
+    line = encode_done(ZH, record)
+    assert len(line.splitlines()) == 1
+    line.encode()
+    parsed = parse(line)
+    assert (parsed.outcome, parsed.fields[0]) == (outcome, ("k", escape(key)))
+    assert parsed.duration_ns == round(duration / 1e6) * 1_000_000 or abs(parsed.duration_ns - duration) <= 500_000
+    assert split_body(parsed.body)[0] == escape(record.operation_id)
