@@ -4,6 +4,7 @@ from perftrace.core.engine import Operation
 from perftrace.core.record import Checkpoint, Event, Link, Outcome, Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.decorators import operation, timed
+from perftrace.monitor import PerformanceMonitor, get_performance_monitor
 from perftrace.runtime import configure, flush, records, shutdown, stats, tracer
 
 __version__ = "0.1.0.dev0"
@@ -18,6 +19,7 @@ __all__ = [
     "Link",
     "Operation",
     "Outcome",
+    "PerformanceMonitor",
     "Reached",
     "Record",
     "Sink",
@@ -27,6 +29,7 @@ __all__ = [
     "configure",
     "current_operation",
     "flush",
+    "get_performance_monitor",
     "operation",
     "records",
     "shutdown",

@@ -13,7 +13,7 @@ from perftrace.core.engine import Clock, SystemClock, Tracer
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record
 from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
-from perftrace.formats.line import Language
+from perftrace.formats.line import NOTES, Language, Notes
 from perftrace.sinks.logline import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
 
@@ -137,13 +137,14 @@ def records() -> list[Record]:
 def report_broken(sink: Sink, error: BaseException) -> None:
     """Tell of a sink's first exception, by the sink's class."""
     try:
-        LOGGER.warning(
-            "perftrace: the sink %s raised %s; what it misses is counted in stats()",
-            type(sink).__name__,
-            type(error).__name__,
-        )
+        LOGGER.warning(notes().broken_sink.format(sink=type(sink).__name__, error=type(error).__name__))
     except Exception:  # logging itself is what is broken: the count in stats() must do
         tracer.reentrant += 1
+
+
+def notes() -> Notes:
+    """Give the texts of perftrace's own warnings, in the configured language."""
+    return NOTES[_language]
 
 
 def _make_sinks(wanted: Any) -> tuple[Sink, ...]:
@@ -217,19 +218,11 @@ def _split_names(names: str) -> list[str]:
 
 
 def _truth(text: str) -> bool:
-    try:
-        return {
-            "1": True,
-            "true": True,
-            "on": True,
-            "yes": True,
-            "0": False,
-            "false": False,
-            "off": False,
-            "no": False,
-        }[text.lower()]
-    except KeyError:
-        raise ValueError("neither 0 nor 1") from None
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("neither 0 nor 1")
 
 
 def _after_fork() -> None:

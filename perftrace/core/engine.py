@@ -233,15 +233,16 @@ class Operation:
         else:
             self._failure = plain(text)
 
-    def end(self, error: BaseException | None = None, outcome: Outcome = "ok") -> None:
-        """Finish the operation and hand its record to the sinks; a second end is counted as late.
+    def end(self, error: BaseException | None = None, outcome: Outcome = "ok", done: str = "") -> Record | None:
+        """Finish the operation, hand its record to the sinks and give it; a second end is counted as late.
 
-        `error`: what ended it, which decides the outcome; without one it is `outcome`.
+        error: what ended it, which decides the outcome; without one it is `outcome`.
+        done: what to say at the finish, in place of what was said at the start.
         """
         tracer = self._tracer
         if self._duration is not None:
             tracer.late += 1
-            return
+            return None
         now = tracer.monotonic_ns()
         self._duration = duration = now - self._start_mono
         if self._held_by:
@@ -254,9 +255,11 @@ class Operation:
                 error_type, text = type(error).__name__, plain(error)
         if self._failure is not None and outcome == "ok":
             outcome, text = "error", self._failure
-        if tracer.finished:
-            record = self._record(duration, outcome, error_type, text, next(tracer.sequence))
-            tracer.deliver(tracer.finished, record)
+        if done:
+            self._done = plain(done)
+        record = self._record(duration, outcome, error_type, text, next(tracer.sequence))
+        tracer.deliver(tracer.finished, record)
+        return record
 
     def hold(self, ident: int, now: int) -> None:
         """Note that a thread begins a step of this operation's own code."""
@@ -357,7 +360,7 @@ class _Untraced(Operation):
     def hold(self, ident: int, now: int) -> None:
         """Keep no account."""
 
-    def end(self, error: BaseException | None = None, outcome: Outcome = "ok") -> None:
+    def end(self, error: BaseException | None = None, outcome: Outcome = "ok", done: str = "") -> None:
         """Make no record."""
 
 
@@ -627,8 +630,14 @@ class Block:
         self._spec = spec
         self._details = details
 
+    def _begin(self) -> Operation:
+        return self._tracer.begin(self._spec, self._details, current.get())
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._operation.end(error)
+
     def __enter__(self) -> Operation:
-        self._operation = self._tracer.begin(self._spec, self._details, current.get())
+        self._operation = self._begin()
         self._token = current.set(self._operation)
         return self._operation
 
@@ -638,7 +647,7 @@ class Block:
             current.reset(self._token)
         else:
             self._tracer.misplaced += 1
-        self._operation.end(error)
+        self._finish(error)
 
     async def __aenter__(self) -> Operation:
         return self.__enter__()

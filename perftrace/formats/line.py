@@ -30,6 +30,34 @@ WORDS: dict[Language, Words] = {
     "en": Words("start", "checkpoint", "done", "elapsed", "took", "error", "cancelled", "closed", "abandoned", "slow"),
 }
 
+
+class Notes(NamedTuple):
+    """The texts of perftrace's own warnings in one language; they carry no marker, so they are no lines."""
+
+    unknown_id: str
+    running_id: str
+    ended_id: str
+    too_many: str
+    broken_sink: str
+
+
+NOTES: dict[Language, Notes] = {
+    "zh": Notes(
+        "未知的操作: {id}（没有开始，已忽略）",
+        "操作已在进行: {id}（重复开始，已忽略）",
+        "操作已经结束: {id}（重复结束，已忽略）",
+        "进行中的操作过多，放弃最早的: {id}",
+        "输出 {sink} 抛出了 {error}；它遗漏的事件计入 stats()",
+    ),
+    "en": Notes(
+        "unknown operation: {id} (never started, ignored)",
+        "operation already running: {id} (second start ignored)",
+        "operation already ended: {id} (second end ignored)",
+        "too many running operations, the oldest is given up on: {id}",
+        "the sink {sink} raised {error}; what it misses is counted in stats()",
+    ),
+}
+
 MARKER = "⏱️  [PERF] "
 """How each line begins: U+23F1 U+FE0F, two blanks."""
 

@@ -1,0 +1,198 @@
+"""The explicit API: timers by an id of the caller's, over the same tracer as `timed`."""
+
+from typing import TypedDict
+
+from perftrace.core.engine import Block, Operation, Spec, Tracer, current
+from perftrace.core.record import Record, plain
+from perftrace.formats.line import escape, split_id
+from perftrace.runtime import notes, tracer
+from perftrace.sinks.logline import LOGGER
+
+MAX_SUMMARIES = 10_000
+MAX_RUNNING = 100_000
+
+
+class CheckpointSummary(TypedDict):
+    """A checkpoint of a summary; times in seconds."""
+
+    name: str
+    description: str
+    elapsed: float
+    """Since the operation's start."""
+    delta: float
+    """Since the checkpoint before, or the start."""
+
+
+class OperationSummary(TypedDict):
+    """What `get_operation_summary` tells; times in seconds."""
+
+    operation_id: str
+    name: str
+    description: str
+    done: str | None
+    start_time: float
+    """Unix time."""
+    duration: float
+    """So far, while it runs."""
+    outcome: str | None
+    """None while it runs."""
+    error: str | None
+    checkpoints: list[CheckpointSummary]
+
+
+class PerformanceMonitor:
+    """Timers by an id, for code where neither a decorator nor a block fits.
+
+    A timer takes the operation that is current at its start as its parent. Ids are the caller's; a
+    number or other object stands for its text. Mistakes (an unknown id, a second start, a second end)
+    never raise: each is a warning on the logger `performance_monitor` and counted in `stats()`.
+
+    max_summaries: how many finished operations it remembers; the oldest leave first.
+    max_running: how many may run at once; beyond, the oldest end as `abandoned`.
+    """
+
+    def __init__(
+        self, *, max_summaries: int = MAX_SUMMARIES, max_running: int = MAX_RUNNING, tracer: Tracer = tracer
+    ) -> None:
+        self._tracer = tracer
+        self._max_summaries = max_summaries
+        self._max_running = max_running
+        # Plain dicts and their atomic methods, no lock: a signal handler or finalizer may time, too.
+        self._running: dict[str, Operation | None] = {}
+        self._finished: dict[str, Record] = {}
+
+    def start_timer(self, operation_id: object, description: str = "") -> None:
+        """Start an operation; ignored and counted if one with this id runs."""
+        self._start(plain(operation_id), description)
+
+    def checkpoint(self, operation_id: object, name: str, description: str = "") -> float | None:
+        """Mark a moment of a running operation; returns its seconds so far, None for an unknown id."""
+        wanted = plain(operation_id)
+        operation = self._running.get(wanted)
+        if operation is None:
+            self._unknown(wanted)
+            return None
+        return operation.checkpoint(name, description)
+
+    def end_timer(self, operation_id: object, description: str = "") -> float | None:
+        """End an operation; returns its duration in seconds, None for an unknown id.
+
+        description: what the finish line says in place of the start's description.
+        """
+        return self._end(plain(operation_id), None, description)
+
+    def timer(self, operation_id: object, description: str = "") -> "Timer":
+        """Time a `with` block, which gets the handle: `m.checkpoint(name, description)`."""
+        return Timer(self, plain(operation_id), description)
+
+    def async_timer(self, operation_id: object, description: str = "") -> "Timer":
+        """Time an `async with` block, as `timer` does."""
+        return Timer(self, plain(operation_id), description)
+
+    def get_operation_summary(self, operation_id: object) -> OperationSummary | None:
+        """Tell what is known of an operation, running or finished; None for an id never seen."""
+        wanted = plain(operation_id)
+        operation = self._running.get(wanted)
+        record = self._finished.get(wanted) if operation is None else operation.snapshot()
+        return None if record is None else _summary(record)
+
+    def _start(self, operation_id: str, description: str) -> Operation | None:
+        if operation_id in self._running:
+            self._tracer.doubled_ids += 1
+            _warn(notes().running_id, operation_id)
+            return None
+        self._running[operation_id] = None  # claimed: a second thread's start finds it
+        name, key, _ = split_id(operation_id)
+        text = plain(description)
+        operation = self._tracer.begin(Spec(name), (key, text, None), current.get(), operation_id)
+        self._running[operation_id] = operation
+        while len(self._running) > self._max_running:
+            self._give_up_oldest()
+        return operation
+
+    def _end(self, operation_id: str, error: BaseException | None, description: str) -> float | None:
+        operation = self._running.pop(operation_id, None)
+        if operation is None:
+            if operation_id in self._finished:
+                self._tracer.doubled_ids += 1
+                _warn(notes().ended_id, operation_id)
+            else:
+                self._unknown(operation_id)
+            return None
+        record = operation.end(error, done=description)
+        self._remember(operation_id, record)
+        return operation.elapsed
+
+    def _give_up_oldest(self) -> None:
+        operation_id = next(iter(self._running), None)
+        operation = None if operation_id is None else self._running.pop(operation_id, None)
+        if operation_id is not None and operation is not None:
+            _warn(notes().too_many, operation_id)
+            self._remember(operation_id, operation.end(outcome="abandoned"))
+
+    def _remember(self, operation_id: str, record: Record | None) -> None:
+        if record is None:
+            return
+        self._finished.pop(operation_id, None)
+        self._finished[operation_id] = record
+        while len(self._finished) > self._max_summaries:
+            self._finished.pop(next(iter(self._finished)), None)
+
+    def _unknown(self, operation_id: str) -> None:
+        self._tracer.unknown_ids += 1
+        _warn(notes().unknown_id, operation_id)
+
+
+class Timer(Block):
+    """A timer as a block: current inside, so that `checkpoint()` and `timed` there belong to it."""
+
+    __slots__ = ("_description", "_id", "_is_ours", "_monitor")
+
+    def __init__(self, monitor: PerformanceMonitor, operation_id: str, description: str) -> None:
+        self._monitor = monitor
+        self._tracer = monitor._tracer
+        self._id = operation_id
+        self._description = description
+
+    def _begin(self) -> Operation:
+        started = self._monitor._start(self._id, self._description)
+        self._is_ours = started is not None
+        # A second start is ignored: what happens inside belongs to the one that runs.
+        return started or self._monitor._running.get(self._id) or self._tracer.untraced
+
+    def _finish(self, error: BaseException | None) -> None:
+        if self._is_ours:
+            self._monitor._end(self._id, error, "")
+
+
+def _summary(record: Record) -> OperationSummary:
+    checkpoints: list[CheckpointSummary] = []
+    before = 0
+    for name, description, elapsed, _ in record.marks:
+        checkpoints.append(
+            {"name": name, "description": description, "elapsed": elapsed / 1e9, "delta": (elapsed - before) / 1e9}
+        )
+        before = elapsed
+    return {
+        "operation_id": record.operation_id,
+        "name": record.name,
+        "description": record.description,
+        "done": record.done,
+        "start_time": record.start / 1e9,
+        "duration": record.duration_ns / 1e9,
+        "outcome": record.outcome,
+        "error": ": ".join(part for part in (record.error_type, record.error) if part) or None,
+        "checkpoints": checkpoints,
+    }
+
+
+def _warn(note: str, operation_id: str) -> None:
+    LOGGER.warning("%s", escape(note.format(id=operation_id)))
+
+
+_monitor = PerformanceMonitor()
+
+
+def get_performance_monitor() -> PerformanceMonitor:
+    """Give the one monitor that the process shares."""
+    return _monitor
