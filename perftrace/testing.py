@@ -4,7 +4,7 @@ import asyncio
 import selectors
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from perftrace.core.engine import Clock
 from perftrace.core.ids import Ids
@@ -136,26 +136,48 @@ def tree_text(records: Iterable[Record]) -> str:
         below.setdefault(record.parent if record.parent in spans else None, []).append(record)
 
     lines: list[str] = []
-    stack = _newest_first([(record.start_mono, 0, record) for record in below.get(None, [])])
+    stack = _newest_first(_Item.of(record, 0) for record in below.get(None, []))
     while stack:  # not recursion: traces may be thousands of levels deep
-        _, level, item = stack.pop()
-        if isinstance(item, str):
-            lines.append("  " * level + item)
-            continue
-        suffix = "" if item.outcome == "ok" else f" {item.outcome or 'running'}"
-        lines.append(f"{'  ' * level}{item.name} {_milliseconds(item.duration_ns)}{suffix}")
-        inside: list[tuple[int, int, Record | str]] = []
-        before = 0
-        for name, _, elapsed, _ in item.marks:
-            inside.append((item.start_mono + elapsed, level + 1, f"{name} {_milliseconds(elapsed - before)}"))
-            before = elapsed
-        inside += [(child.start_mono, level + 1, child) for child in below.pop(item.span, [])]
-        stack += _newest_first(inside)
+        item = stack.pop()
+        lines.append("  " * item.level + item.text)
+        if item.record is not None:
+            marks = _segments(item.record, item.level + 1)
+            children = [_Item.of(child, item.level + 1) for child in below.pop(item.record.span, [])]
+            stack += _newest_first([*marks, *children])
     return "".join(f"{line}\n" for line in lines)
 
 
-def _newest_first(items: list[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
-    return sorted(items, key=lambda item: item[0])[::-1]
+class _Item(NamedTuple):
+    """A line of the tree; siblings stand in the order of the first four."""
+
+    start: int
+    end: int
+    is_checkpoint: bool
+    """At the same instant an operation comes first: the checkpoint tells that it is done."""
+    sequence: int
+    level: int
+    text: str
+    record: Record | None
+
+    @classmethod
+    def of(cls, record: Record, level: int) -> "_Item":
+        suffix = "" if record.outcome == "ok" else f" {record.outcome or 'running'}"
+        text = f"{record.name} {_milliseconds(record.duration_ns)}{suffix}"
+        return cls(
+            record.start_mono, record.start_mono + record.duration_ns, False, record.sequence, level, text, record
+        )
+
+
+def _segments(record: Record, level: int) -> Iterator[_Item]:
+    before = 0
+    for number, (name, _, elapsed, _) in enumerate(record.marks):
+        at = record.start_mono + elapsed
+        yield _Item(at, at, True, number, level, f"{name} {_milliseconds(elapsed - before)}", None)
+        before = elapsed
+
+
+def _newest_first(items: Iterable[_Item]) -> list[_Item]:
+    return sorted(items, key=lambda item: item[:4])[::-1]
 
 
 def _milliseconds(ns: int) -> str:
