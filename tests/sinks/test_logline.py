@@ -1,0 +1,146 @@
+"""The log line on its way through `logging`."""
+
+import io
+import logging
+import subprocess
+import sys
+
+import pytest
+
+import perftrace
+from perftrace.sinks.logline import LogSink
+from perftrace.testing import CountingIds, FakeClock
+
+CLOCK = "\u23f1\ufe0f  [PERF] "
+
+
+@pytest.fixture
+def clock():
+    clock = FakeClock()
+    perftrace.configure(clock=clock, ids=CountingIds(), sinks=["log"])
+    return clock
+
+
+def run_python(code, **environment):
+    """Run code in a process of its own, where nobody configured logging; give its standard error."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, timeout=30, env=environment, check=True
+    )
+    assert result.stdout == b""
+    return result.stderr
+
+
+def test_lines_go_to_the_logger_at_info_and_trouble_at_warning(clock, caplog):
+    """Failed and slow operations stand out by level."""
+    with caplog.at_level(logging.INFO, "performance_monitor"):
+        with perftrace.operation("job", description="做事", done="做完", slow=1):
+            clock.advance(0.051)
+            perftrace.checkpoint("a", "第一步")
+            clock.advance(2)
+        with pytest.raises(ValueError, match="no"), perftrace.operation("bad"):
+            raise ValueError("no")
+    assert [(r.name, r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("performance_monitor", "INFO", f"{CLOCK}开始: job_{1:016x} - 做事"),
+        ("performance_monitor", "INFO", f"{CLOCK}检查点: job_{1:016x}.a - 第一步 | 已耗时: 0.051s"),
+        ("performance_monitor", "WARNING", f"{CLOCK}完成: job_{1:016x} - 做完 | 耗时: 2.051s | 慢"),
+        ("performance_monitor", "INFO", f"{CLOCK}开始: bad_{2:016x} - bad"),
+        ("performance_monitor", "WARNING", f"{CLOCK}完成: bad_{2:016x} - bad | 耗时: 0.000s | 异常: ValueError: no"),
+    ]
+
+
+def test_percent_signs_are_not_interpolated(clock, caplog):
+    """A text is a text."""
+    with caplog.at_level(logging.INFO, "performance_monitor"), perftrace.operation("a", description="100%s %d"):
+        pass
+    assert caplog.messages[0].endswith(" - 100%s %d")
+
+
+def test_the_language_is_configured_for_all_sinks_that_chose_none(clock, caplog):
+    """Before or after the sinks."""
+    perftrace.configure(sinks=[LogSink(), LogSink("zh")], language="en")
+    try:
+        with caplog.at_level(logging.INFO, "performance_monitor"), perftrace.operation("a"):
+            pass
+    finally:
+        perftrace.configure(language="zh")
+    assert [m.split(": ")[0] for m in caplog.messages] == [f"{CLOCK}{w}" for w in ("start", "开始", "done", "完成")]
+
+
+def test_levels_of_the_application_apply(clock, caplog):
+    """WARNING hides healthy operations."""
+    with caplog.at_level(logging.WARNING, "performance_monitor"):
+        with perftrace.operation("a"):
+            pass
+        with perftrace.operation("b", slow=0):
+            pass
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "latin-1"])
+def test_a_narrow_stream_gets_escapes_not_a_traceback(clock, encoding, capfd):
+    """Of an application's own handler, too."""
+    raw = io.BytesIO()
+    handler = logging.StreamHandler(io.TextIOWrapper(raw, encoding=encoding, write_through=True))
+    logger = logging.getLogger("performance_monitor")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        with perftrace.operation("a", description="做\n"):
+            pass
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
+    lines = raw.getvalue().decode(encoding).splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("\\u23f1\\ufe0f  [PERF] ")
+    assert lines[0].endswith("\\n")
+    assert capfd.readouterr().err == ""
+
+
+TRACE = "import perftrace\nwith perftrace.operation('a', description='做'): pass\n"
+
+
+def test_where_nobody_configured_logging_lines_appear_on_standard_error():
+    """In the usual form, with time, name and level."""
+    first, second = run_python(TRACE, PYTHONUTF8="1").decode().splitlines()
+    assert f" - performance_monitor - INFO - {CLOCK}开始: a_" in first
+    assert f" - performance_monitor - INFO - {CLOCK}完成: a_" in second
+    assert len(first.split(" - ")[0]) == len("2025-09-09 20:41:06,864")
+
+
+def test_an_ascii_standard_error_gets_escapes():
+    """Whatever the locale."""
+    assert b"\\u23f1\\ufe0f  [PERF] \\u5f00\\u59cb: a_" in run_python(TRACE, PYTHONIOENCODING="ascii:strict")
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        "logging.getLogger().addHandler(logging.NullHandler())",
+        "logging.getLogger('performance_monitor').setLevel(logging.WARNING)",
+        "logging.disable(logging.CRITICAL)",
+        "logging.getLogger('performance_monitor').disabled = True",
+        "logging.basicConfig(level=logging.WARNING)",
+    ],
+)
+def test_where_somebody_configured_logging_that_applies(setup):
+    """A handler, a level, a switch: each silences healthy lines."""
+    assert run_python(f"import logging\n{setup}\n{TRACE}") == b""
+
+
+@pytest.mark.parametrize("stderr", ["None", "open('/dev/full', 'w')", "closed"])
+def test_a_broken_standard_error_loses_lines_and_counts_them(stderr):
+    """Nothing reaches the user's code."""
+    make = "f = open('/dev/null', 'w'); f.close(); sys.stderr = f" if stderr == "closed" else f"sys.stderr = {stderr}"
+    code = f"""
+import os, sys
+{make}
+{TRACE}
+books = perftrace.stats()["sinks"][0]
+assert books["accepted"] == 2 and books["dropped"] == {{"error": 2}}, books
+assert perftrace.flush(1) is False
+os._exit(0)
+"""
+    run_python(code)
