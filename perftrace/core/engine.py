@@ -320,6 +320,7 @@ class Operation:
                 _thread.name,
                 self._task,
                 sequence,
+                True,
             ),
         )
         return record

@@ -118,6 +118,8 @@ class Record(NamedTuple):
     """The asyncio task that it started in."""
     sequence: int = 0
     """Counts the finishes of its process from 1 on."""
+    start_seen: bool = True
+    """False where a source did not see the start: what came before the first checkpoint is not known."""
 
     @property
     def trace_id(self) -> str:

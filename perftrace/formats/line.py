@@ -277,18 +277,18 @@ def split_id(operation_id: str, key: str | None = None, names: Container[str] = 
     rest = operation_id[: unique.start()] if unique else operation_id
     made = unique is not None and len(unique[0]) == 17
     span = int(unique[0][1:], 16) if unique and made else 0
-    if key is not None:
-        for ending in (f"_{encode_name(key)}", f"_{key}"):
-            if rest.endswith(ending) and len(rest) > len(ending):
-                return Identity(_decoded(rest.removesuffix(ending), made), key, span)
+    whole = _decoded(rest, made)
+    if key is None and whole in names:
+        return Identity(whole, None, span)
     at = len(rest)
     while (at := rest.rfind("_", 0, at)) > 0:
-        if _decoded(rest[:at], made) in names:
-            return Identity(_decoded(rest[:at], made), _decoded(rest[at + 1 :], made), span)
+        name, part = _decoded(rest[:at], made), _decoded(rest[at + 1 :], made)
+        if key in (part, escape(part)) or (key is None and name in names):
+            return Identity(name, part, span)
     guess = re.fullmatch(r"(.+)_(\d+)", rest)
     if guess:
         return Identity(_decoded(guess[1], made), guess[2], span)
-    return Identity(_decoded(rest, made), None, span)
+    return Identity(whole, None, span)
 
 
 def _decoded(text: str, made: bool) -> str:

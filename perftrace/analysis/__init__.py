@@ -1,0 +1,1 @@
+"""What records mean: pure functions and the results that they give."""

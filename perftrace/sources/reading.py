@@ -1,0 +1,64 @@
+"""What a source gives: records, what never ended, and the books of the reading."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from perftrace.core.record import Record
+
+MAX_PLACES = 10
+"""How many places of what was not understood are kept."""
+
+
+class SourceError(ValueError):
+    """A source that cannot be read; the message is one line and says why."""
+
+
+@dataclass
+class Books:
+    """What was read: every line is used, not understood, or another application's."""
+
+    lines: int = 0
+    used: int = 0
+    not_understood: int = 0
+    first_not_understood: list[tuple[str, int]] = field(default_factory=list)
+    """The first such places: file and line number."""
+
+    def miss(self, file: str, line: int) -> None:
+        """Count a line that was not understood."""
+        self.not_understood += 1
+        if len(self.first_not_understood) < MAX_PLACES:
+            self.first_not_understood.append((file, line))
+
+
+@dataclass
+class Reading:
+    """A source read whole."""
+
+    records: list[Record]
+    """Finished operations, in the order of their finishes."""
+    unfinished: list[Record]
+    """What started and never ended: records with outcome None and what is known of them."""
+    books: Books
+
+
+class Source:
+    """A source that is read once, record by record, with memory for what is open only.
+
+    Iterate it; after that `unfinished`, `books` and `errors` are complete.
+    """
+
+    def __init__(self) -> None:
+        self.unfinished: list[Record] = []
+        self.books = Books()
+        self.errors: list[str] = []
+        """One line for each thing named that could not be read."""
+
+    def __iter__(self) -> Iterator[Record]:
+        raise NotImplementedError
+
+    def read(self) -> Reading:
+        """Read it whole; raises SourceError for what could not be read."""
+        records = list(self)
+        if self.errors:
+            raise SourceError("; ".join(self.errors))
+        return Reading(records, self.unfinished, self.books)

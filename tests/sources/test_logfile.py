@@ -1,0 +1,169 @@
+"""Log files -> records."""
+
+import pytest
+
+from perftrace import sources
+from perftrace.sources.logfile import MAX_LINE, LogSource
+from perftrace.sources.reading import SourceError
+
+CLOCK = "\u23f1\ufe0f  [PERF] "
+ID = "button_click_12345_1757421666"
+SAMPLE = f"""\
+2025-09-09 20:41:06,864 - performance_monitor - INFO - {CLOCK}开始: {ID} - 用户 12345 点击快速修图按钮
+2025-09-09 20:41:06,915 - performance_monitor - INFO - {CLOCK}检查点: {ID}.get_user - 获取用户信息 | 已耗时: 0.051s
+2025-09-09 20:41:06,946 - performance_monitor - INFO - {CLOCK}检查点: {ID}.check_points - 检查积分 | 已耗时: 0.082s
+2025-09-09 20:41:06,967 - performance_monitor - INFO - {CLOCK}检查点: {ID}.set_state - 设置用户状态 | 已耗时: 0.104s
+2025-09-09 20:41:06,978 - performance_monitor - INFO - {CLOCK}检查点: {ID}.send_reply - 发送回复消息 | 已耗时: 0.115s
+2025-09-09 20:41:06,978 - performance_monitor - INFO - {CLOCK}完成: {ID} - 快速修图按钮处理完成 | 耗时: 0.115s
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(*texts):
+        paths = []
+        for number, text in enumerate(texts):
+            path = tmp_path / f"{number}.log"
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+            paths.append(str(path))
+        source = LogSource(paths)
+        return list(source), source
+
+    return read
+
+
+def lines(*texts):
+    return "".join(f"{CLOCK}{text}\n" for text in texts)
+
+
+def test_the_log_of_a_running_bot(read):
+    """Name, key, description, times, checkpoints."""
+    (record,), source = read(SAMPLE)
+    assert (record.name, record.key, record.operation_id) == ("button_click", "12345", ID)
+    assert (record.description, record.done) == ("用户 12345 点击快速修图按钮", "快速修图按钮处理完成")
+    assert (record.duration_ns, record.outcome) == (115_000_000, "ok")
+    assert [(c.name, c.description, c.elapsed_ns // 10**6) for c in record.checkpoints] == [
+        ("get_user", "获取用户信息", 51),
+        ("check_points", "检查积分", 82),
+        ("set_state", "设置用户状态", 104),
+        ("send_reply", "发送回复消息", 115),
+    ]
+    assert (source.books.lines, source.books.used, source.books.not_understood) == (6, 6, 0)
+    assert record.start % 10**9 == 864_000_000
+
+
+def test_interleaved_runs_among_other_lines_in_both_languages(read):
+    """Each line finds its run."""
+    records, source = read(
+        "hello\n"
+        + lines(
+            "开始: a_1_1757421666 - x", "start: b_2_1757421667 - y", "检查点: a_1_1757421666.s - s | 已耗时: 0.001s"
+        )
+        + "[PERF] no sign\n"
+        + lines(
+            "done: b_2_1757421667 - y | took: 0.020s", "完成: a_1_1757421666 - x | 耗时: 0.010s | 异常: ValueError: no"
+        )
+    )
+    assert [(r.name, r.key, r.outcome, len(r.marks)) for r in records] == [("b", "2", "ok", 0), ("a", "1", "error", 1)]
+    assert (source.books.lines, source.books.used) == (7, 5)
+
+
+def test_what_never_ended_is_told_with_where_it_stood(read):
+    """A restarted id, too."""
+    records, source = read(
+        lines(
+            "开始: a_1757421666 - x",
+            "检查点: a_1757421666.s - s | 已耗时: 0.001s",
+            "开始: a_1757421666 - again",
+            "开始: b_bob_00000000000000ff - x",
+            "完成: b_ann_00000000000000fe - x | 耗时: 0.001s | user=ann",
+        )
+    )
+    assert [(r.name, r.key, r.description, [m[0] for m in r.marks]) for r in source.unfinished] == [
+        ("a", None, "x", ["s"]),
+        ("a", None, "again", []),
+        ("b", "bob", "x", []),
+    ]
+    assert all(r.outcome is None for r in source.unfinished)
+    assert [(r.name, r.key, r.key_name, r.start_seen) for r in records] == [("b", "ann", "user", False)]
+
+
+def test_a_run_may_begin_in_one_file_and_end_in_the_next(read):
+    """As rotation cuts it."""
+    (record,), _ = read(SAMPLE[: SAMPLE.index("\n") + 1], SAMPLE[SAMPLE.index("\n") + 1 :])
+    assert record.start_seen
+    assert len(record.marks) == 4
+
+
+def test_a_line_that_two_handlers_wrote_counts_once(read):
+    """An id with 16 hexadecimal digits never starts or ends twice."""
+    one = lines("开始: a_00000000000000ff - x"), lines("完成: a_00000000000000ff - x | 耗时: 0.001s")
+    records, source = read(one[0] * 2 + one[1] * 2)
+    assert len(records) == 1
+    assert source.unfinished == []
+
+
+def test_keys_and_attributes_come_back(read):
+    """A key with blanks and controls, an attribute with the key's name."""
+    (record,), _ = read(lines("完成: f_a%20b%0A_00000000000000ff - x | 耗时: 0.001s | 慢 | k=a b\\n | k=2 | n=l\\|g"))
+    assert (record.name, record.key, record.key_name, record.slow) == ("f", "a b\n", "k", True)
+    assert record.attributes == {"k": "2", "n": "l|g"}
+
+
+def test_an_explicit_id_may_hold_dots_and_dashes(read):
+    """What started is known."""
+    (record,), source = read(
+        lines(
+            "开始: v1.2 - x",
+            "检查点: v1.2.a.b - s | 已耗时: 0.001s",
+            "完成: v1.2 - x | 耗时: 0.002s",
+        )
+    )
+    assert (record.name, [m[0] for m in record.marks]) == ("v1.2", ["a.b"])
+    assert source.unfinished == []
+
+
+def test_cut_lines_are_counted_and_placed(read):
+    """With file and line number."""
+    cut = f"x\n{CLOCK}完成: a - b | 耗时: 0.1\n"
+    _, source = read(cut, lines("oops"))
+    assert source.books.not_understood == 2
+    assert [(file[-5:], line) for file, line in source.books.first_not_understood] == [("0.log", 2), ("1.log", 1)]
+
+
+def test_wrong_bytes_crlf_and_endless_lines_do_no_harm(read):
+    """Lines around them are read."""
+    sample = SAMPLE.replace("\n", "\r\n").encode()
+    noise = b"\xff\xfe" * 100 + b"\n" + b"x" * (3 * MAX_LINE) + b"\n"
+    records, source = read(noise + sample + noise + sample.replace("快".encode(), b"\xff"))
+    assert len(records) == 2
+    assert source.books.lines == 16
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), (b"\x00\x01\x02" * 99, "binary"), ("开始".encode("utf-16"), "UTF-16")],
+)
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path, content, message):
+    """With the path."""
+    path = tmp_path / "x.log"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        sources.open(str(path))
+    assert "x.log" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_cannot_be_read(tmp_path):
+    """Its files can."""
+    with pytest.raises(ValueError, match="directory"):
+        sources.open(str(tmp_path))
+
+
+def test_open_reads_a_source_whole(tmp_path):
+    """Records, unfinished, books."""
+    path = tmp_path / "x.log"
+    path.write_text(SAMPLE, encoding="utf-8")
+    reading = sources.open(str(path))
+    assert (len(reading.records), reading.unfinished, reading.books.used) == (1, [], 6)
