@@ -1,0 +1,49 @@
+"""The command line: one file a command."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import get_args
+
+from perftrace.cli import report
+from perftrace.formats.line import Language
+
+COMMANDS = (report,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status, as grep's: 0 all was read, 2 something could not be."""
+    parser = argparse.ArgumentParser(
+        prog="perftrace", description="Tells why a bot or async service is slow, and which step to fix first."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        own = command.add_to(commands)
+        own.add_argument("--json", action="store_true", help="print data in place of text")
+        own.add_argument(
+            "--language", choices=get_args(Language), default=_language(), help="of the text (default: %(default)s)"
+        )
+        own.set_defaults(run=command.run)
+    options = parser.parse_args(arguments)
+    _accept_any_character()
+    try:
+        status = int(options.run(options))
+        print(end="", flush=True)
+        return status
+    except BrokenPipeError:  # `| head` has seen enough; at exit Python would flush into it once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _language() -> Language:
+    return "en" if os.environ.get("PERFTRACE_LANGUAGE") == "en" else "zh"
+
+
+def _accept_any_character() -> None:
+    """Write escapes where the terminal knows no such character."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

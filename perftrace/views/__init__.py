@@ -1,0 +1,1 @@
+"""Results of the analysis -> text and pictures."""

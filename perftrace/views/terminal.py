@@ -1,0 +1,204 @@
+"""Results as plain text for a terminal, in columns that East Asian characters do not break."""
+
+import itertools
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from perftrace.analysis.report import NeverEnded, OperationReport, Report, Run
+from perftrace.formats.line import Language, escape
+from perftrace.sources.reading import Books
+
+MAX_NEVER_ENDED = 10
+"""How many runs that never ended are listed; the rest is a number."""
+MAX_NAME = 60
+"""The widest name in a table, in columns."""
+
+
+class Words(NamedTuple):
+    """The words of a report in one language."""
+
+    first: str
+    columns: tuple[str, ...]
+    bottleneck: str
+    slowest: str
+    run_columns: tuple[str, ...]
+    never_ended: str
+    stood_at: str
+    at_start: str
+    more: str
+    not_understood: str
+    read: str
+
+
+WORDS: dict[Language, Words] = {
+    "zh": Words(
+        "最值得先优化: {operation} 的 {segment}（占该操作耗时的 {share}，共 {total}）",
+        ("操作", "次数", "失败", "取消", "未结束", "总耗时", "p50", "p95", "p99", "最大", "占比"),
+        "◀ 瓶颈",
+        "最慢的几次:",
+        ("操作 ID", "耗时", "结果", "最慢的一段"),
+        "未结束的操作: {count}",
+        "停在 {checkpoint}",
+        "尚无检查点",
+        "……另有 {count} 个",
+        "未能识别的行:",
+        "共读取 {lines} 行，使用 {used} 行，未能识别 {not_understood} 行。",
+    ),
+    "en": Words(
+        "Fix first: {segment} in {operation} ({share} of its time, {total} in all)",
+        ("operation", "count", "failed", "cancelled", "open", "total", "p50", "p95", "p99", "max", "share"),
+        "◀ bottleneck",
+        "Slowest runs:",
+        ("operation id", "took", "outcome", "longest segment"),
+        "Never ended: {count}",
+        "stood at {checkpoint}",
+        "no checkpoint yet",
+        "... and {count} more",
+        "Not understood:",
+        "{lines} lines read, {used} used, {not_understood} not understood.",
+    ),
+}
+_OUTCOMES: dict[Language, dict[str | None, str]] = {
+    "zh": {"ok": "正常", "error": "异常", "cancelled": "已取消", "closed": "已关闭", "abandoned": "已放弃"},
+    "en": {},
+}
+
+
+def report_text(report: Report, books: Books, language: Language) -> str:
+    """Write a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
+    words = WORDS[language]
+    parts = [_first(report, words), table(words.columns, _rows(report, words), left=(0, 11))]
+    if report.slowest:
+        runs = [_run_row(run, language) for run in report.slowest]
+        parts.append(f"{words.slowest}\n{table(words.run_columns, runs, left=(0, 2, 3))}")
+    if report.never_ended:
+        shown = report.never_ended[:MAX_NEVER_ENDED]
+        lines = [words.never_ended.format(count=len(report.never_ended))]
+        lines += [f"  {shorten(run.operation_id)}  {_place(run, words)}" for run in shown]
+        if len(report.never_ended) > len(shown):
+            lines.append("  " + words.more.format(count=len(report.never_ended) - len(shown)))
+        parts.append("\n".join(lines) + "\n")
+    if books.first_not_understood:
+        places = "".join(f"  {file}:{line}\n" for file, line in books.first_not_understood)
+        parts.append(f"{words.not_understood}\n{places}")
+    counts = {"lines": books.lines, "used": books.used, "not_understood": books.not_understood}
+    parts.append(words.read.format(**counts) + "\n")
+    return "\n".join(part for part in parts if part)
+
+
+def _first(report: Report, words: Words) -> str:
+    """Name the segment that takes most time of all, where an operation has more than one."""
+    found = [
+        (segment.total, operation.name, segment)
+        for operation in report.operations
+        for segment in operation.segments
+        if segment.bottleneck and len(operation.segments) > 1
+    ]
+    if not found:
+        return ""
+    total, name, segment = max(found, key=lambda one: one[0])
+    return (
+        words.first.format(
+            operation=shorten(name), segment=shorten(segment.name), share=f"{segment.share:.1%}", total=duration(total)
+        )
+        + "\n"
+    )
+
+
+def _rows(report: Report, words: Words) -> Iterable[Sequence[str]]:
+    for operation in report.operations:
+        yield _operation_row(operation)
+        for segment in operation.segments:
+            yield (
+                "  " + segment.name,
+                str(segment.count),
+                *("", "", ""),
+                duration(segment.total),
+                duration(segment.p50),
+                duration(segment.p95),
+                *("", ""),
+                f"{segment.share:.1%}",
+                words.bottleneck if segment.bottleneck else "",
+            )
+
+
+def _operation_row(operation: OperationReport) -> Sequence[str]:
+    return (
+        operation.name,
+        *(str(n) for n in (operation.count, operation.failures, operation.cancelled, operation.never_ended)),
+        duration(operation.total),
+        *(duration(value) for value in (operation.p50, operation.p95, operation.p99, operation.max)),
+        "",
+        "",
+    )
+
+
+def _run_row(run: Run, language: Language) -> Sequence[str]:
+    outcome = _OUTCOMES[language].get(run.outcome, str(run.outcome))
+    return run.operation_id, duration(run.duration), outcome, run.bottleneck or ""
+
+
+def _place(run: NeverEnded, words: Words) -> str:
+    if run.last_checkpoint is None:
+        return words.at_start
+    return words.stood_at.format(checkpoint=shorten(run.last_checkpoint))
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in the unit that suits it: `51ms`, `1.25s`, `3m05s`, `2h07m`; `-` for none."""
+    if seconds is None:
+        return "-"
+    if seconds < 0.9995:
+        milliseconds = seconds * 1000
+        return f"{milliseconds:.1f}ms" if 0 < milliseconds < 9.95 else f"{milliseconds:.0f}ms"
+    if seconds < 59.995:
+        return f"{seconds:.2f}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int]) -> str:
+    """Write rows in columns, those of `left` flush left and the others flush right."""
+    cells = [[shorten(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(width, column)) for column in itertools.zip_longest(*cells, fillvalue="")]
+    lines = []
+    for row in cells:
+        padded = []
+        for number, cell in enumerate(row):
+            blanks = " " * (widths[number] - width(cell))
+            padded.append(cell + blanks if number in left else blanks + cell)
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def width(text: str) -> int:
+    """Count the terminal columns of a text: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(_width(character) for character in text)
+
+
+def _width(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def shorten(text: str) -> str:
+    """Make a name fit for a table: no controls, and its middle left out where it is too wide."""
+    text = escape(text)
+    if width(text) <= MAX_NAME:
+        return text
+    return f"{_fitting(text, MAX_NAME // 2)}…{_fitting(text[::-1], MAX_NAME // 2 - 1)[::-1]}"
+
+
+def _fitting(text: str, columns: int) -> str:
+    """Give as much of a text's beginning as fits."""
+    for number, character in enumerate(text):
+        columns -= _width(character)
+        if columns < 0:
+            return text[:number]
+    return text

@@ -1,0 +1,140 @@
+"""`perftrace report` as a command."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from perftrace.cli import main
+
+CLOCK = "\u23f1\ufe0f  [PERF] "
+LINES = (
+    f"INFO {CLOCK}start: a_1_1757421666 - x\nother\n"
+    f"INFO {CLOCK}checkpoint: a_1_1757421666.s - s | elapsed: 0.030s\n"
+    f"INFO {CLOCK}done: a_1_1757421666 - x | took: 0.040s\n"
+)
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "bot.log"
+    path.write_text(LINES, encoding="utf-8")
+    return str(path)
+
+
+def run_command(*arguments, stdin=b"", **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "perftrace", *arguments],
+        input=stdin,
+        check=False,
+        capture_output=True,
+        timeout=30,
+        env={**os.environ, **environment},
+    )
+
+
+def test_the_table_names_the_bottleneck_in_chinese_by_default(log, capsys):
+    """And in English on demand."""
+    assert main(["report", log]) == 0
+    assert "◀ 瓶颈" in capsys.readouterr().out
+    assert main(["report", "--language", "en", log]) == 0
+    assert "Fix first: s in a (75.0% of its time, 30ms in all)" in capsys.readouterr().out
+
+
+def test_the_language_comes_from_the_environment(log, monkeypatch, capsys):
+    """Unless an option says otherwise."""
+    monkeypatch.setenv("PERFTRACE_LANGUAGE", "en")
+    main(["report", log])
+    assert "◀ bottleneck" in capsys.readouterr().out
+
+
+def test_json_gives_the_same_as_data(log, capsys):
+    """One object on standard output."""
+    assert main(["report", "--json", log]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["v"], answer["command"]) == (1, "report")
+    assert answer["source"] == {"lines": 4, "used": 3, "not_understood": 0, "first_not_understood": []}
+    (operation,) = answer["operations"]
+    assert {k: operation[k] for k in ("name", "count", "failures", "cancelled", "never_ended", "total", "max")} == {
+        "name": "a", "count": 1, "failures": 0, "cancelled": 0, "never_ended": 0, "total": 0.04, "max": 0.04,
+    }  # fmt: skip
+    assert operation["segments"][0] == {
+        "name": "s", "count": 1, "total": 0.03, "p50": 0.03, "p95": 0.03, "share": 0.75, "bottleneck": True,
+    }  # fmt: skip
+    assert answer["slowest"] == [
+        {"operation_id": "a_1_1757421666", "name": "a", "duration": 0.04, "outcome": "ok", "bottleneck": "s"}
+    ]
+    assert answer["never_ended"] == []
+
+
+def test_standard_input_is_a_file_named_dash():
+    """In a pipe."""
+    result = run_command("report", "--json", "-", stdin=LINES.encode())
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["operations"][0]["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b"hello\nworld\n", "no line of perftrace among 2 lines"),
+        (b"\x00\x01\xff" * 100, "binary"),
+        (LINES.encode("utf-16"), "UTF-16"),
+        (f"x\n{CLOCK}oops\n".encode(), "bot.log:2"),
+        (None, "No such file"),
+        ("folder", "directory"),
+    ],
+)
+def test_a_file_with_nothing_of_ours_is_one_line_and_status_2(tmp_path, content, says):
+    """On standard error, with the file's name."""
+    path = tmp_path / "bot.log"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    result = run_command("report", str(path))
+    (message,) = result.stderr.decode().splitlines()
+    assert result.returncode == 2
+    assert says in message
+    assert "bot.log" in message
+    assert result.stdout == b""
+
+
+def test_what_can_be_read_is_reported_and_the_rest_told(log):
+    """With status 2."""
+    result = run_command("report", "--json", "nowhere.log", log)
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["operations"][0]["count"] == 1
+    assert result.stderr.decode().splitlines() == ["perftrace: nowhere.log: No such file or directory"]
+
+
+def test_a_narrow_terminal_gets_escapes(log):
+    """Not a traceback."""
+    result = run_command("report", log, PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"\\u25c0" in result.stdout
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
+    """As in `perftrace report FILE | head`."""
+    path = tmp_path / "big.log"
+    path.write_text("".join(LINES.replace("a_1_", f"op{n}_1_") for n in range(5000)), encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "perftrace", "report", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+
+
+def test_a_wrong_command_line_is_told():
+    """Status 2, as argparse has it."""
+    for arguments in ([], ["report"], ["nonsense"], ["report", "--language", "fr", "x"]):
+        result = run_command(*arguments)
+        assert result.returncode == 2
+        assert b"usage:" in result.stderr

@@ -1,0 +1,84 @@
+"""Reports as text."""
+
+import pytest
+
+from perftrace.analysis.report import report
+from perftrace.core.record import NO_ATTRIBUTES, Record
+from perftrace.sources.reading import Books
+from perftrace.views.terminal import MAX_NAME, duration, report_text, shorten, table, width
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"), (0, "0ms"), (0.0004, "0.4ms"), (0.0094, "9.4ms"), (0.051, "51ms"), (0.99949, "999ms"),
+        (0.9996, "1.00s"), (59.99, "59.99s"), (59.999, "1m00s"), (185, "3m05s"), (3599.6, "1h00m"), (7620, "2h07m"),
+    ],
+)  # fmt: skip
+def test_a_duration_has_the_unit_that_suits_it(seconds, text):
+    """Without a jump where units meet."""
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("操作", 4), ("é", 1), ("e\u0301", 1), ("ａ", 2), ("◀", 1)])
+def test_east_asian_characters_take_two_columns(text, columns):
+    """And combining ones none."""
+    assert width(text) == columns
+
+
+def test_columns_line_up_whatever_the_characters():
+    """The last column begins at the same place in each line."""
+    text = table(("操作", "次数", "x"), [("a", "1", "end"), ("按钮", "123", "end"), ("b", "2")], left=(0, 2))
+    assert text == "操作  次数  x\na        1  end\n按钮   123  end\nb        2\n"
+
+
+@pytest.mark.parametrize("text", ["x" * 500, "操" * 500, "短", "a\nb\x1b[31m"])
+def test_a_name_fits_into_the_table(text):
+    """Its middle is left out, and it cannot steer the terminal."""
+    short = shorten(text)
+    assert width(short) <= MAX_NAME
+    assert short.isprintable()
+    assert short[0] == text[0]
+
+
+def test_the_whole_report():
+    """What to fix first, the table, the slowest, what never ended, what was read."""
+    marks = [("get_user", "", 51 * MS, NO_ATTRIBUTES)]
+    done = Record("click", given_id="click_1", duration_ns=115 * MS, marks=marks, outcome="error")
+    hanging = [Record("click", given_id=f"click_{n}", outcome=None, marks=marks[: n % 2]) for n in range(2, 15)]
+    text = report_text(report([done], hanging), Books(20, 17, 1, [("a.log", 3)]), "en")
+    assert (
+        text
+        == """\
+Fix first: (end) in click (55.7% of its time, 64ms in all)
+
+operation   count  failed  cancelled  open  total    p50    p95    p99    max  share
+click           1       1          0    13  115ms  115ms  115ms  115ms  115ms
+  get_user      1                            51ms   51ms   51ms                44.3%
+  (end)         1                            64ms   64ms   64ms                55.7%  ◀ bottleneck
+
+Slowest runs:
+operation id   took  outcome  longest segment
+click_1       115ms  error    (end)
+
+Never ended: 13
+  click_2  no checkpoint yet
+  click_3  stood at get_user
+  click_4  no checkpoint yet
+  click_5  stood at get_user
+  click_6  no checkpoint yet
+  click_7  stood at get_user
+  click_8  no checkpoint yet
+  click_9  stood at get_user
+  click_10  no checkpoint yet
+  click_11  stood at get_user
+  ... and 3 more
+
+Not understood:
+  a.log:3
+
+20 lines read, 17 used, 1 not understood.
+"""
+    )
