@@ -46,7 +46,7 @@ class FakeClock:
         """Run a coroutine, as `asyncio.run` does, on an event loop that lives by this clock.
 
         `asyncio.sleep` and time-outs take no real time: where the loop would wait, the clock moves on.
-        What waits for a socket or a thread is polled meanwhile.
+        While a function runs in the loop's executor (`asyncio.to_thread`) the clock stands still.
         """
         with asyncio.Runner(loop_factory=lambda: _FakeTimeLoop(self)) as runner:
             return runner.run(main)
@@ -56,11 +56,21 @@ class _FakeTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is a fake clock's."""
 
     def __init__(self, clock: FakeClock) -> None:
-        super().__init__(_AdvancingSelector(clock))
+        self._advancing = _AdvancingSelector(clock)
+        super().__init__(self._advancing)
         self._clock = clock
 
     def time(self) -> float:
         return self._clock.monotonic_ns() / 1e9
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        future = super().run_in_executor(executor, func, *args)
+        self._advancing.threads += 1
+        future.add_done_callback(self._advancing.thread_ended)
+        return future
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        await super().shutdown_default_executor()  # its time-out would be by the fake clock
 
 
 class _AdvancingSelector(selectors.DefaultSelector):
@@ -69,11 +79,16 @@ class _AdvancingSelector(selectors.DefaultSelector):
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
         self._clock = clock
+        self.threads = 0
+        """How many functions run in executors: they live by real time, so they are waited for."""
+
+    def thread_ended(self, future: object) -> None:
+        self.threads -= 1
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0:  # nothing is scheduled: only the outside can go on
             return super().select(timeout)
-        ready = super().select(0)
+        ready = super().select(None if self.threads else 0)
         if not ready:
             self._clock.advance(timeout)
         return ready

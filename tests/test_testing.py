@@ -71,7 +71,7 @@ def test_a_fake_clock_runs_asyncio_without_waiting():
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(slow(), 1800)
         await asyncio.gather(slow(), asyncio.sleep(1))
-        return await asyncio.to_thread(int, "7")
+        return await asyncio.wait_for(asyncio.to_thread(int, "7"), 0.001)
 
     before = time.monotonic()
     with capture(clock=clock) as records:
