@@ -3,8 +3,9 @@
 from perftrace.core.engine import Operation
 from perftrace.core.record import Checkpoint, Event, Link, Outcome, Reached, Record, Started
 from perftrace.core.sink import Sink
-from perftrace.decorators import operation, timed
+from perftrace.decorators import checkpointed, operation, timed
 from perftrace.monitor import PerformanceMonitor, get_performance_monitor
+from perftrace.propagation import bind, extract, inject
 from perftrace.runtime import configure, flush, records, shutdown, stats, tracer
 
 __version__ = "0.1.0.dev0"
@@ -25,11 +26,15 @@ __all__ = [
     "Sink",
     "Started",
     "annotate",
+    "bind",
     "checkpoint",
+    "checkpointed",
     "configure",
     "current_operation",
+    "extract",
     "flush",
     "get_performance_monitor",
+    "inject",
     "operation",
     "records",
     "shutdown",

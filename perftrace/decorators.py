@@ -1,20 +1,32 @@
-"""`timed`: makes an operation of each call of a function, coroutine function or method."""
+"""`timed`: makes an operation of each call of whatever can be called; `operation`: the same for a block."""
 
+import functools
 import inspect
-import string
 import types
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar, overload
 
+import decorator
 import wrapt
 
-from perftrace.core.engine import Block, Details, Operation, Spec, Steps, Tracer, current, get_ident
-from perftrace.core.record import plain
+from perftrace.arguments import Arguments, Wanted
+from perftrace.core.engine import (
+    AsyncGeneratorSteps,
+    Block,
+    CoroutineSteps,
+    Details,
+    GeneratorSteps,
+    Operation,
+    RemoteParent,
+    Spec,
+    Tracer,
+    current,
+    get_ident,
+)
+from perftrace.core.record import Link, attributes_of, plain
 from perftrace.runtime import tracer
 
 F = TypeVar("F", bound=Callable[..., Any])
-Read: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
-"""Takes something from a call's positional and keyword arguments."""
 
 
 class Decorator(Protocol):
@@ -67,10 +79,12 @@ def timed(operation: F, /) -> F: ...
 def timed(
     operation: str | None = None,
     *,
-    key: str | Callable[..., object] | None = None,
+    key: Wanted | None = None,
     description: str = "",
     done: str | None = None,
+    capture: Iterable[Wanted] = (),
     slow: float | None = None,
+    detached: bool = False,
     enabled: bool | Callable[[], object] = True,
 ) -> Decorator: ...
 
@@ -78,58 +92,113 @@ def timed(
 def timed(
     operation: Any = None,
     *,
-    key: str | Callable[..., object] | None = None,
+    key: Wanted | None = None,
     description: str = "",
     done: str | None = None,
+    capture: Iterable[Wanted] = (),
     slow: float | None = None,
+    detached: bool = False,
     enabled: bool | Callable[[], object] = True,
 ) -> Any:
     """Make an operation of each call of what is decorated; bare (`@timed`) or with options.
 
-    Takes functions, coroutine functions, methods, and classmethods and staticmethods on either side.
+    Takes functions, coroutine functions, generator functions of both kinds, methods, classmethods,
+    staticmethods and properties on either side, partials and callable objects. A generator is
+    one operation from its first step to its end, and current only while its body runs.
 
     operation: its name; without one, the qualified name.
     key: whom or what a call is for: a parameter's name, a dotted path from one
         (`update.from_user.id`) or a callable of the call's arguments.
     description, done: what the lines of start and finish say; `{parameter}` is filled in.
+    capture: more of the same as `key`, kept as attributes.
     slow: seconds from which on a call is marked slow.
+    detached: begin a trace of its own, with a link to its creator: for long-lived background work.
     enabled: False leaves the function as it is; a callable is asked at each call.
 
     Raises TypeError for what cannot be timed (a class, a name that is not text) and ValueError for
-    a key or description that names no parameter.
+    a key, capture or description that names no parameter.
     """
     if operation is not None and not isinstance(operation, str):
-        if callable(operation) or isinstance(operation, classmethod | staticmethod):
+        if callable(operation) or isinstance(operation, classmethod | staticmethod | property):
             return timed()(operation)
         raise TypeError(f"timed: the operation's name must be text, not {type(operation).__name__}")
+    if operation is not None:
+        _name(operation)
 
     def decorate(function: Any) -> Any:
         if isinstance(function, classmethod | staticmethod):
             return type(function)(decorate(function.__func__))
-        if isinstance(function, Timed):  # decorated twice is one operation, with the newest options
-            function = function.__wrapped__
+        if isinstance(function, property) and function.fget is not None:
+            return function.getter(decorate(function.fget))
+        function = _undecorated(function)
         if inspect.isclass(function) or not callable(function):
-            raise TypeError(f"timed: cannot time {function!r}; decorate its functions or methods instead")
+            raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")
         if enabled is False:
             return Timed(function, function)
-        spec = _spec(function, operation, key, description, done, slow)
+        name = _name(_name_of(function) if operation is None else operation)
+        arguments = Arguments(function, name)
+        read_key, key_name = arguments.key(key)
+        describe, description_text = arguments.text(description, "description")
+        finish, done_text = arguments.text(done, "done")
+        common: Details = (None, description_text or "", done_text, None)
+        details = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
+        spec = Spec(name, *common[1:3], key_name, _slow_ns(slow), bool(detached), details)
         asked = enabled if callable(enabled) else None
-        if inspect.iscoroutinefunction(function):
-            return Timed(function, _coroutine_call(function, spec, asked))
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"timed: cannot time the generator {spec.name}; use operation() around its loop")
-        return Timed(function, _call(function, spec, asked))
+        return Timed(function, _closure(function, spec, common, asked))
 
     return decorate
 
 
-def _call(function: Callable[..., Any], spec: Spec, asked: Callable[[], object] | None) -> Callable[..., Any]:
+def _undecorated(function: Any) -> Any:
+    """Take off `timed`: decorated twice is one operation, with the newest options."""
+    if isinstance(function, Timed):
+        return function.__wrapped__
+    if isinstance(function, types.MethodType) and isinstance(function.__func__, Timed):
+        return types.MethodType(function.__func__.__wrapped__, function.__self__)
+    if type(function) is functools.partial and isinstance(function.func, Timed):
+        return functools.partial(function.func.__wrapped__, *function.args, **function.keywords)
+    return function
+
+
+def _name_of(function: Any) -> str:
+    """Give the qualified name; of a partial its function's, of a callable object its class's."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
+
+
+def _body_of(function: Any) -> Any:
+    """Find what runs: the function of a partial, the `__call__` of a callable object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function) or isinstance(function, types.FunctionType):
+        return function
+    return getattr(type(function), "__call__", function)  # noqa: B004  # not whether, but which
+
+
+def _closure(
+    function: Callable[..., Any], spec: Spec, common: Details, asked: Callable[[], object] | None
+) -> Callable[..., Any]:
+    """Build what a decorated function runs, by its kind."""
+    body = _body_of(function)
+    if inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(function):
+        return _steps_call(function, spec, common, asked, CoroutineSteps)
+    if inspect.isasyncgenfunction(body):
+        return _steps_call(function, spec, common, asked, AsyncGeneratorSteps)
+    if inspect.isgeneratorfunction(body):
+        is_awaitable = body.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
+        return _steps_call(function, spec, common, asked, CoroutineSteps if is_awaitable else GeneratorSteps)
+    return _call(function, spec, common, asked)
+
+
+def _call(
+    function: Callable[..., Any], spec: Spec, common: Details, asked: Callable[[], object] | None
+) -> Callable[..., Any]:
     """Build what a decorated plain function runs."""
     read = spec.details
-    common: Details = (None, spec.description, spec.done)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if (not tracer.finished and not tracer.started) or (asked is not None and not _true(asked)):
+        if not tracer.live or (asked is not None and not _true(asked)):
             return function(*args, **kwargs)
         operation = tracer.begin(spec, common if read is None else read(args, kwargs), current.get())
         operation.hold(get_ident(), operation._start_mono)
@@ -147,18 +216,57 @@ def _call(function: Callable[..., Any], spec: Spec, asked: Callable[[], object] 
     return call
 
 
-def _coroutine_call(function: Callable[..., Any], spec: Spec, asked: Callable[[], object] | None) -> Callable[..., Any]:
-    """Build what a decorated coroutine function runs: argument errors come from the call, as without it."""
+def _steps_call(
+    function: Callable[..., Any],
+    spec: Spec,
+    common: Details,
+    asked: Callable[[], object] | None,
+    steps: type[CoroutineSteps] | type[GeneratorSteps] | type[AsyncGeneratorSteps],
+) -> Callable[..., Any]:
+    """Build what a decorated coroutine or generator function runs: argument errors come from the call."""
     read = spec.details
-    common: Details = (None, spec.description, spec.done)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        coroutine = function(*args, **kwargs)
-        if (not tracer.finished and not tracer.started) or (asked is not None and not _true(asked)):
-            return coroutine
-        return Steps(tracer, spec, common if read is None else read(args, kwargs), coroutine)
+        inner = function(*args, **kwargs)
+        if not tracer.live or (asked is not None and not _true(asked)):
+            return inner
+        return steps(tracer, spec, common if read is None else read(args, kwargs), inner)
 
     return call
+
+
+def checkpointed(name: str, description: str = "") -> Decorator:
+    """Mark a checkpoint of the current operation whenever the decorated helper returns.
+
+    Takes functions and coroutine functions, methods among them; TypeError for all else. A helper that
+    raises reaches no checkpoint.
+    """
+    _name(name)
+
+    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        tracer.checkpoint(name, description)
+        return result
+
+    async def call_coroutine(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        result = await function(*args, **kwargs)
+        tracer.checkpoint(name, description)
+        return result
+
+    def decorate(function: Any) -> Any:
+        if isinstance(function, classmethod | staticmethod):
+            return type(function)(decorate(function.__func__))
+        if (
+            not inspect.isroutine(function)
+            or inspect.isgeneratorfunction(function)
+            or inspect.isasyncgenfunction(function)
+        ):
+            raise TypeError(f"checkpointed: takes functions and coroutine functions, not {function!r}")
+        caller = call_coroutine if inspect.iscoroutinefunction(function) else call
+        # kwsyntax hands arguments through as they came; without it the signature is bound anew at each call.
+        return decorator.decorate(function, caller, kwsyntax=True)
+
+    return decorate
 
 
 def _true(asked: Callable[[], object]) -> bool:
@@ -175,19 +283,34 @@ def operation(
     key: object = None,
     description: str = "",
     done: str | None = None,
+    attributes: Mapping[str, object] | None = None,
     slow: float | None = None,
+    detached: bool = False,
     enabled: bool | Callable[[], object] = True,
+    parent: Operation | Link | None = None,
 ) -> Block:
     """Make an operation of a `with` or `async with` block, which gets its handle.
 
     As `timed`, but the texts and the key stand for themselves: there are no parameters to read.
+
+    attributes: what it is to be kept with, by name.
+    parent: the operation that it belongs to, in place of the current one: a handle, or what `extract`
+        read from another process; None means the current one, if any.
     """
     texts = plain(description), None if done is None else plain(done)
-    spec = Spec(_name(name), *texts, None if key is None else "key", _slow_ns(slow))
-    details = (None if key is None else plain(key), *texts)
+    spec = Spec(_name(name), *texts, None if key is None else "key", _slow_ns(slow), bool(detached))
+    details = (None if key is None else plain(key), *texts, attributes_of(attributes) if attributes else None)
     if enabled is True or (enabled is not False and _true(enabled)):
-        return Block(tracer, spec, details)
+        return Block(tracer, spec, details, _parent(parent))
     return _DisabledBlock(_silent, spec, details)
+
+
+def _parent(parent: object) -> Operation | RemoteParent | None:
+    if parent is None or isinstance(parent, Operation):
+        return parent
+    if isinstance(parent, Link):
+        return RemoteParent(int(parent.trace_id, 16), int(parent.span_id, 16))
+    raise TypeError(f"operation: parent must be a handle or what extract() gave, not {type(parent).__name__}")
 
 
 class _DisabledBlock(Block):
@@ -206,35 +329,6 @@ class _DisabledBlock(Block):
 _silent = Tracer()
 
 
-def _spec(
-    function: Callable[..., Any],
-    name: str | None,
-    key: str | Callable[..., object] | None,
-    description: str,
-    done: str | None,
-    slow: float | None,
-) -> Spec:
-    """Resolve all that is known before any call."""
-    name = _name(getattr(function, "__qualname__", type(function).__qualname__) if name is None else name)
-    try:
-        parameters: Mapping[str, inspect.Parameter] = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some builtins have none
-        parameters = {}
-    read_key, key_name = _key(key, parameters, name)
-    describe, description = _text(description, parameters, name, "description")
-    finish, done_text = (None, None) if done is None else _text(done, parameters, name, "done")
-
-    def details(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-        return (
-            None if read_key is None else read_key(args, kwargs),
-            description if describe is None else describe(args, kwargs),
-            done_text if finish is None else finish(args, kwargs),
-        )
-
-    alike = read_key is None and describe is None and finish is None
-    return Spec(name, description, done_text, key_name, _slow_ns(slow), None if alike else details)
-
-
 def _name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise TypeError(f"the operation's name must be text and not empty, not {name!r}")
@@ -249,81 +343,3 @@ def _slow_ns(slow: float | None) -> int | None:
     if not 0 <= slow < float("inf"):
         raise ValueError(f"slow must be a number of seconds from 0 on, not {slow!r}")
     return int(slow * 1e9)
-
-
-def _key(
-    key: str | Callable[..., object] | None, parameters: Mapping[str, inspect.Parameter], name: str
-) -> tuple[Callable[[tuple[Any, ...], dict[str, Any]], str | None] | None, str | None]:
-    """Build what reads the key from a call, and its label."""
-    if key is None:
-        return None, None
-    if callable(key):
-        ask = key
-        label = "key"
-
-        def get(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return ask(*args, **kwargs)
-
-    elif isinstance(key, str):
-        first, *rest = key.split(".")
-        label = key.rpartition(".")[2]
-        read = _parameter(first, parameters, name, "key")
-
-        def get(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            value = read(args, kwargs)
-            for attribute in rest:
-                value = getattr(value, attribute)
-            return value
-
-    else:
-        raise TypeError(f"timed: key of {name} must be text or a callable, not {type(key).__name__}")
-
-    def read_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-        try:
-            value = get(args, kwargs)
-        except Exception:  # no such attribute in this call, a property that raises: the run has no key
-            return None
-        return None if value is None else plain(value)
-
-    return read_key, label
-
-
-def _text(
-    template: str, parameters: Mapping[str, inspect.Parameter], name: str, option: str
-) -> tuple[Callable[[tuple[Any, ...], dict[str, Any]], str] | None, str]:
-    """Build what fills in a text from a call; None and the finished text where there is nothing to fill in."""
-    if not isinstance(template, str):
-        raise TypeError(f"timed: {option} of {name} must be text, not {type(template).__name__}")
-    try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
-        if not fields:
-            return None, plain(template.format())
-    except ValueError as error:
-        raise ValueError(f"timed: {option} of {name}: {error}; write {{{{ and }}}} for braces themselves") from None
-    firsts = [field.partition(".")[0].partition("[")[0] for field in fields]
-    reads = {first: _parameter(first, parameters, name, option) for first in firsts}
-
-    def fill(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        try:
-            return plain(template.format(**{first: read(args, kwargs) for first, read in reads.items()}))
-        except Exception:  # a broken __format__, an attribute that this call lacks: the text as written
-            return template
-
-    return fill, template
-
-
-def _parameter(wanted: str, parameters: Mapping[str, inspect.Parameter], name: str, option: str) -> Read:
-    """Build what reads one parameter from a call, its default included."""
-    if wanted not in parameters:
-        known = ", ".join(parameters) or "none"
-        raise ValueError(f"timed: {option} of {name} names {wanted!r}, but its parameters are: {known}")
-    parameter = parameters[wanted]
-    default = None if parameter.default is parameter.empty else parameter.default
-    position = list(parameters).index(wanted)
-    if parameter.kind is parameter.VAR_POSITIONAL:
-        return lambda args, kwargs: args[position:]
-    if parameter.kind is parameter.VAR_KEYWORD:
-        return lambda args, kwargs: {k: v for k, v in kwargs.items() if k not in parameters}
-    if parameter.kind is parameter.KEYWORD_ONLY:
-        return lambda args, kwargs: kwargs.get(wanted, default)
-    return lambda args, kwargs: args[position] if len(args) > position else kwargs.get(wanted, default)

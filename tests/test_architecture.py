@@ -16,6 +16,8 @@ FLOORS = (
     ("store",),
     ("sources",),
     ("runtime",),
+    ("arguments",),
+    ("propagation",),
     ("decorators",),
     ("monitor",),
     ("testing",),

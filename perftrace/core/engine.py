@@ -12,7 +12,7 @@ import threading
 import time
 import types
 from asyncio import CancelledError
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeAlias
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import (
     NO_ATTRIBUTES,
+    Link,
     Mark,
     Outcome,
     Reached,
@@ -53,8 +54,8 @@ class SystemClock:
     wall_ns = staticmethod(time.time_ns)
 
 
-Details: TypeAlias = tuple[str | None, str, str | None]
-"""What one call says of itself: key, description, done."""
+Details: TypeAlias = tuple[str | None, str, str | None, dict[str, Scalar] | None]
+"""What one call says of itself: key, description, done, captured attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,22 @@ class Spec:
     key_name: str | None = None
     slow_ns: int | None = None
     """From this duration on the operation is slow; None: never."""
+    detached: bool = False
+    """Whether it begins a trace of its own, with a link to the operation that is current."""
     details: Callable[[tuple[Any, ...], dict[str, Any]], Details] | None = None
     """Reads the details from a call's arguments; never raises. None: every call is alike."""
+
+
+class RemoteParent:
+    """An operation of another process, or a finished one, as the parent of one that starts here."""
+
+    __slots__ = ("_charge", "_is_block", "_span", "_trace")
+
+    def __init__(self, trace: int, span: int) -> None:
+        self._trace = trace
+        self._span = span
+        self._charge: Operation | None = None
+        self._is_block = True
 
 
 class _Thread(threading.local):
@@ -99,6 +114,7 @@ class Operation:
         "_inner",
         "_is_block",
         "_key",
+        "_link",
         "_longest",
         "_marks",
         "_operation_id",
@@ -116,22 +132,30 @@ class Operation:
     )
 
     def __init__(
-        self, tracer: "Tracer", spec: Spec, details: Details, parent: "Operation | None", given_id: str | None = None
+        self,
+        tracer: "Tracer",
+        spec: Spec,
+        details: Details,
+        parent: "Operation | RemoteParent | None",
+        given_id: str | None = None,
     ) -> None:
         self._tracer = tracer
         self._spec = spec
-        self._key, self._description, self._done = details
+        self._key, self._description, self._done, self._attributes = details
         self._given_id = self._operation_id = given_id
-        if parent is None:
+        self._link: tuple[int, int] | None = None
+        if parent is None or spec.detached:
             self._trace = tracer.trace_id()
-            self._parent_span = self._charge = None
+            self._parent_span = None
+            self._charge: Operation | None = None
+            if parent is not None:
+                self._link = (parent._trace, parent._span)
         else:
             self._trace = parent._trace
             self._parent_span = parent._span
             # A block holds no thread of its own: what runs inside it is part of whatever runs around it.
-            self._charge = parent._charge if parent._is_block else parent
+            self._charge = parent._charge if parent._is_block else parent  # type: ignore[assignment]
         self._span: int = tracer.span_id()
-        self._attributes: dict[str, Scalar] | None = None
         self._failure: str | None = None
         self._duration: int | None = None
         self._marks: list[Mark] = []
@@ -315,7 +339,7 @@ class Operation:
                 self._inner if measured else None,
                 self._steps,
                 self._longest if measured else None,
-                None,
+                None if self._link is None else Link(f"{self._link[0]:032x}", f"{self._link[1]:016x}"),
                 self._tracer.pid,
                 _thread.name,
                 self._task,
@@ -347,7 +371,7 @@ class _Untraced(Operation):
     __slots__ = ()
 
     def __init__(self, tracer: "Tracer") -> None:
-        super().__init__(tracer, Spec(""), (None, "", None), None)
+        super().__init__(tracer, Spec(""), (None, "", None, None), None)
 
     def _reach(self, name: str, description: str, attributes: Mapping[str, object]) -> None:
         self._tracer.reentrant += 1
@@ -451,7 +475,7 @@ class Tracer:
         self,
         spec: Spec,
         details: Details,
-        parent: Operation | None,
+        parent: Operation | RemoteParent | None,
         given_id: str | None = None,
     ) -> Operation:
         """Start an operation below `parent`; the caller makes it current."""
@@ -508,27 +532,21 @@ class Tracer:
         return None if operation is self.untraced else operation
 
 
-class Steps(Coroutine[Any, Any, Any]):
-    """A coroutine around a coroutine: the operation is current while the inner one's steps run, and only then.
+class _Stepping:
+    """What coroutines and generators of every kind share: an operation that is current only while the body runs."""
 
-    It hands through what debuggers and event loops ask of a coroutine (`cr_frame`, `cr_await`, ...). A
-    generator-based wrapper would do less: it breaks the task's stack, the await chain, the "never
-    awaited" warning and the order of frames after a cancel.
-    """
+    __slots__ = ("__weakref__", "_current", "_details", "_inner", "_operation", "_spec", "_tracer")
 
-    __slots__ = ("__weakref__", "_coroutine", "_current", "_details", "_operation", "_send", "_spec", "_tracer")
-
-    def __init__(self, tracer: Tracer, spec: Spec, details: Details, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, tracer: Tracer, spec: Spec, details: Details, inner: Any) -> None:
         self._tracer = tracer
         self._spec = spec
         self._details = details
-        self._coroutine = coroutine
-        self._send = coroutine.send
+        self._inner = inner
         self._operation: Operation | None = None
         self._current: Operation | None = None
 
     def _enter(self) -> Token[Operation | None]:
-        """Make current what was so when the coroutine suspended; at first, its own operation."""
+        """Make current what was so when the body was suspended; at first, its own operation."""
         tracer = self._tracer
         operation = self._operation
         if operation is None:
@@ -540,7 +558,7 @@ class Steps(Coroutine[Any, Any, Any]):
         return current.set(self._current)
 
     def _suspend(self, token: Token[Operation | None]) -> None:
-        """Give the context back after a step that did not end the coroutine."""
+        """Give the context back after a step that did not end the body."""
         self._current = current.get()
         current.reset(token)
         operation = self._operation
@@ -553,6 +571,32 @@ class Steps(Coroutine[Any, Any, Any]):
         operation = self._operation
         if operation is not None and operation._duration is None:
             operation.end(error, outcome)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the body has started and not ended."""
+        return self._operation is not None and self._operation._duration is None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def __repr__(self) -> str:
+        return f"<timed {self._inner!r}>"
+
+
+class Steps(_Stepping):
+    """A coroutine or generator around another one, stepped by `send`, `throw` and `close`.
+
+    It hands through what debuggers and event loops ask (`cr_frame`, `cr_await`, `gi_running`, ...). An
+    `async def` around a generator-based wrapper would do less: it breaks the task's stack, the await
+    chain, the "never awaited" warning and the order of frames after a cancel.
+    """
+
+    __slots__ = ("_send",)
+
+    def __init__(self, tracer: Tracer, spec: Spec, details: Details, inner: Any) -> None:
+        super().__init__(tracer, spec, details, inner)
+        self._send = inner.send
 
     def send(self, value: Any = None) -> Any:
         """Run to the next suspension."""
@@ -573,10 +617,10 @@ class Steps(Coroutine[Any, Any, Any]):
     def throw(self, *exception: Any) -> Any:
         """Raise an exception at the suspension and run on to the next one."""
         if self._operation is None:  # never started: no body runs, so there is nothing to time
-            return self._coroutine.throw(*exception)
+            return self._inner.throw(*exception)
         token = self._enter()
         try:
-            result = self._coroutine.throw(*exception)
+            result = self._inner.throw(*exception)
         except StopIteration:
             self._end(token, None)
             raise
@@ -586,53 +630,159 @@ class Steps(Coroutine[Any, Any, Any]):
         self._suspend(token)
         return result
 
-    def close(self) -> None:
-        """End the coroutine where it stands; one that never started makes no record."""
-        if self._operation is None:
-            self._coroutine.close()
-            return
+    def close(self) -> Any:
+        """End the body where it stands; one that never started makes no record."""
+        if not self._is_open:
+            return self._inner.close()
         token = self._enter()
         try:
-            self._coroutine.close()
+            result = self._inner.close()
         except BaseException as error:
             self._end(token, error)
             raise
         self._end(token, None, "closed")
+        return result
 
     def __del__(self) -> None:
-        operation = self._operation
-        if operation is not None and operation._duration is None:
+        if self._is_open:
             self.close()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self  # it has all of a generator's methods that `await` uses
 
     def __iter__(self) -> "Steps":
         return self
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._coroutine, name)
+
+class CoroutineSteps(Steps, Coroutine[Any, Any, Any]):
+    """A timed coroutine."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self  # it has all of a generator's methods that `await` uses
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return types.CoroutineType
 
-    def __repr__(self) -> str:
-        return f"<timed {self._coroutine!r}>"
+
+class GeneratorSteps(Steps, Generator[Any, Any, Any]):
+    """A timed generator."""
+
+    __slots__ = ()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return types.GeneratorType
+
+
+class AsyncGeneratorSteps(_Stepping, AsyncGenerator[Any, Any]):
+    """A timed async generator: each `asend`, `athrow` and `aclose` gives an awaitable that steps the body."""
+
+    __slots__ = ()
+
+    def __anext__(self) -> "AsyncStep":
+        return AsyncStep(self, self._inner.__anext__())
+
+    def asend(self, value: Any) -> "AsyncStep":
+        """Send a value and run to the next one."""
+        return AsyncStep(self, self._inner.asend(value))
+
+    def athrow(self, *exception: Any) -> Any:
+        """Raise an exception at the suspension and run on to the next value."""
+        inner = self._inner.athrow(*exception)
+        return inner if self._operation is None else AsyncStep(self, inner)
+
+    def aclose(self) -> Any:
+        """End the body where it stands; one that never started makes no record."""
+        inner = self._inner.aclose()
+        return AsyncStep(self, inner, closes=True) if self._is_open else inner
+
+    def __del__(self) -> None:
+        # The event loop closes the inner generator in a task of its own; here, nobody reads on.
+        if self._is_open and self._operation is not None:
+            self._operation.end(outcome="closed")
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return types.AsyncGeneratorType
+
+
+class AsyncStep(Coroutine[Any, Any, Any]):
+    """The way of an async generator from one value to the next."""
+
+    __slots__ = ("_closes", "_inner", "_owner")
+
+    def __init__(self, owner: AsyncGeneratorSteps, inner: Any, closes: bool = False) -> None:
+        self._owner = owner
+        self._inner = inner
+        self._closes = closes
+
+    def send(self, value: Any = None) -> Any:
+        """Run to the next suspension, of the step or of the generator."""
+        return self._step(self._inner.send, value)
+
+    __next__ = send
+
+    def throw(self, *exception: Any) -> Any:
+        """Raise an exception where the step is suspended."""
+        return self._step(self._inner.throw, *exception)
+
+    def _step(self, resume: Callable[..., Any], *args: Any) -> Any:
+        owner = self._owner
+        token = owner._enter()
+        try:
+            result = resume(*args)
+        except StopIteration:  # a value, or the end of `aclose`
+            if self._closes:
+                owner._end(token, None, "closed")
+            else:
+                owner._suspend(token)
+            raise
+        except StopAsyncIteration:
+            owner._end(token, None)
+            raise
+        except BaseException as error:
+            owner._end(token, error)
+            raise
+        owner._suspend(token)
+        return result
+
+    def close(self) -> None:
+        """Give the step up; from CPython 3.13 on this runs the body's clean-up."""
+        if not self._owner._is_open:
+            self._inner.close()
+            return
+        token = self._owner._enter()
+        try:
+            self._inner.close()
+        except BaseException as error:
+            self._owner._end(token, error)
+            raise
+        self._owner._suspend(token)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self  # it has all of a generator's methods that `await` uses
+
+    def __iter__(self) -> "AsyncStep":
+        return self
 
 
 class Block:
     """An operation as a `with` or `async with` block."""
 
-    __slots__ = ("_details", "_operation", "_spec", "_token", "_tracer")
+    __slots__ = ("_details", "_operation", "_parent", "_spec", "_token", "_tracer")
 
-    def __init__(self, tracer: Tracer, spec: Spec, details: Details) -> None:
+    def __init__(
+        self, tracer: Tracer, spec: Spec, details: Details, parent: Operation | RemoteParent | None = None
+    ) -> None:
+        self._parent = parent
         self._tracer = tracer
         self._spec = spec
         self._details = details
 
     def _begin(self) -> Operation:
-        return self._tracer.begin(self._spec, self._details, current.get())
+        around = current.get()
+        parent = around if around is self._tracer.untraced else self._parent or around
+        return self._tracer.begin(self._spec, self._details, parent)
 
     def _finish(self, error: BaseException | None) -> None:
         self._operation.end(error)

@@ -6,7 +6,7 @@ from perftrace.core.engine import MAX_CHECKPOINTS, Spec, Tracer, current
 from perftrace.core.record import Reached, Started
 from perftrace.core.sink import Outlet, Sink
 
-PLAIN = (None, "", None)
+PLAIN = (None, "", None, None)
 
 
 class StillClock:
@@ -41,7 +41,7 @@ def make(sink=None):
 def test_an_operation_tells_its_start_its_checkpoints_and_its_finish():
     """Three kinds of event, with one id and the times of the clock."""
     tracer, sink, clock, _ = make()
-    operation = tracer.begin(Spec("job"), ("7", "do it", "did it"), None)
+    operation = tracer.begin(Spec("job"), ("7", "do it", "did it", None), None)
     clock.now += 30
     assert operation.checkpoint("half", size=3) == 30 / 1e9
     clock.now += 12

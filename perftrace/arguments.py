@@ -1,0 +1,147 @@
+"""Reads an operation's key, texts and attributes from a call's arguments."""
+
+import inspect
+import string
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from perftrace.core.engine import Details
+from perftrace.core.record import Scalar, plain, scalar
+
+Read: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+"""Takes something from a call's positional and keyword arguments."""
+Wanted: TypeAlias = str | Callable[..., object]
+"""A parameter's name, a dotted path from one, or a callable of the call's arguments."""
+
+
+class Arguments:
+    """What can be read from the calls of one function.
+
+    Everything that can be known before any call is checked here: what names no parameter is a
+    ValueError that lists the parameters.
+
+    function: what is decorated. name: the operation's, for messages.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self._name = name
+        try:
+            self._parameters: Mapping[str, inspect.Parameter] = inspect.signature(function).parameters
+        except (TypeError, ValueError):  # some builtins have none
+            self._parameters = {}
+
+    def key(self, wanted: Wanted | None) -> tuple[Read | None, str | None]:
+        """Build what reads the key, as text or None, and its label."""
+        if wanted is None:
+            return None, None
+        read, label = self._value(wanted, "key")
+
+        def read_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+            try:
+                value = read(args, kwargs)
+            except Exception:  # no such attribute in this call, a property that raises: the run has no key
+                return None
+            return None if value is None else plain(value)
+
+        return read_key, label or "key"
+
+    def captured(self, wanted: Iterable[Wanted]) -> Read | None:
+        """Build what reads attributes, by label; those that a call does not have are left out."""
+        if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+            raise TypeError(f"timed: capture of {self._name} must be a list of parameters, not {wanted!r}")
+        reads = [(label or f"captured_{n}", read) for n, (read, label) in enumerate(map(self._captured, wanted), 1)]
+        if not reads:
+            return None
+
+        def capture(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Scalar]:
+            attributes = {}
+            for label, read in reads:
+                try:
+                    attributes[label] = scalar(read(args, kwargs))
+                except Exception:  # noqa: S112  # this call has no such thing
+                    continue
+            return attributes
+
+        return capture
+
+    def text(self, template: str | None, option: str) -> tuple[Read | None, str | None]:
+        """Build what fills in a text; None and the finished text where there is nothing to fill in."""
+        if template is None:
+            return None, None
+        if not isinstance(template, str):
+            raise TypeError(f"timed: {option} of {self._name} must be text, not {type(template).__name__}")
+        cure = "write {{ and }} for braces themselves"
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+            if not fields:
+                return None, plain(template.format())
+        except ValueError as error:
+            raise ValueError(f"timed: {option} of {self._name}: {error}; {cure}") from None
+        firsts = [field.partition(".")[0].partition("[")[0] for field in fields]
+        reads = {first: self._parameter(first, option) for first in firsts}
+
+        def fill(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+            try:
+                return plain(template.format(**{first: read(args, kwargs) for first, read in reads.items()}))
+            except Exception:  # a broken __format__, an attribute that this call lacks: the text as written
+                return plain(template)
+
+        return fill, template
+
+    def _captured(self, wanted: Wanted) -> tuple[Read, str | None]:
+        return self._value(wanted, "capture")
+
+    def _value(self, wanted: Wanted, option: str) -> tuple[Read, str | None]:
+        """Build what reads a value, and its label; a callable's is its name, if it has one."""
+        if isinstance(wanted, str):
+            first, *rest = wanted.split(".")
+            read = self._parameter(first, option)
+
+            def follow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                value = read(args, kwargs)
+                for attribute in rest:
+                    value = getattr(value, attribute)
+                return value
+
+            return follow if rest else read, wanted.rpartition(".")[2]
+        if not callable(wanted):
+            raise TypeError(f"timed: {option} of {self._name} must be text or a callable, not {type(wanted).__name__}")
+        name = getattr(wanted, "__name__", "<lambda>")
+        is_named = option == "capture" and name != "<lambda>"
+        return lambda args, kwargs: wanted(*args, **kwargs), name if is_named else None
+
+    def _parameter(self, wanted: str, option: str) -> Read:
+        """Build what reads one parameter from a call, its default included."""
+        if wanted not in self._parameters:
+            known = ", ".join(self._parameters) or "none"
+            raise ValueError(f"timed: {option} of {self._name} names {wanted!r}, but its parameters are: {known}")
+        parameters = self._parameters
+        parameter = parameters[wanted]
+        default = None if parameter.default is parameter.empty else parameter.default
+        position = list(parameters).index(wanted)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return lambda args, kwargs: args[position:]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return lambda args, kwargs: {k: v for k, v in kwargs.items() if k not in parameters}
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            return lambda args, kwargs: kwargs.get(wanted, default)
+        return lambda args, kwargs: args[position] if len(args) > position else kwargs.get(wanted, default)
+
+    def details(
+        self, key: Read | None, texts: tuple[Read | None, Read | None], fixed: Details, capture: Read | None
+    ) -> Callable[[tuple[Any, ...], dict[str, Any]], Details] | None:
+        """Build what reads all of a call's details at once; None where every call is alike."""
+        describe, finish = texts
+        if key is None and describe is None and finish is None and capture is None:
+            return None
+        _, description, done, _ = fixed
+
+        def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+            return (
+                None if key is None else key(args, kwargs),
+                description if describe is None else describe(args, kwargs),
+                done if finish is None else finish(args, kwargs),
+                None if capture is None else capture(args, kwargs),
+            )
+
+        return read

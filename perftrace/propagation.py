@@ -1,0 +1,77 @@
+"""Carries the current operation where context variables do not: threads, callbacks, other processes."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, TypeVar
+
+from perftrace.core.engine import current
+from perftrace.core.record import Link
+from perftrace.runtime import tracer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+HEADER = "traceparent"
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+
+
+def bind(func: F) -> F:
+    """Carry the operation that is current now into each later call of a function.
+
+    For executors, threads and callbacks, which have no current operation of their own:
+    `loop.run_in_executor(None, bind(work))`. Takes functions and coroutine functions.
+    """
+    operation = current.get()
+
+    @functools.wraps(func)
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        token = current.set(operation)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            current.reset(token)
+
+    @functools.wraps(func)
+    async def bound_coroutine(*args: Any, **kwargs: Any) -> Any:
+        token = current.set(operation)
+        try:
+            return await func(*args, **kwargs)
+        finally:
+            current.reset(token)
+
+    return bound_coroutine if inspect.iscoroutinefunction(func) else bound  # type: ignore[return-value]
+
+
+H = TypeVar("H", bound=MutableMapping[str, str])
+
+
+def inject(headers: H) -> H:
+    """Add the current operation to outgoing headers as W3C `traceparent`, and give them back.
+
+    Where there is none they stay as they are. Source: W3C Trace Context, section 3.2.
+    """
+    operation = tracer.current_operation()
+    if operation is not None:
+        headers[HEADER] = f"00-{operation.trace_id}-{operation.span_id}-01"
+    return headers
+
+
+def extract(headers: Mapping[str, str]) -> Link | None:
+    """Read the operation that incoming headers name, for `operation(..., parent=extract(headers))`.
+
+    None where there is no valid `traceparent`: strictly as W3C Trace Context 3.2 has it, with versions
+    to come read as far as they are known. Names of headers match in any case.
+    """
+    found = [value for name, value in headers.items() if isinstance(name, str) and name.lower() == HEADER]
+    if len(found) != 1 or not isinstance(found[0], str):
+        return None
+    match = _TRACEPARENT.fullmatch(found[0])
+    if match is None:
+        return None
+    version, trace_id, span_id, rest = match.groups()
+    if version == "ff" or (version == "00" and rest is not None):
+        return None
+    if trace_id == "0" * 32 or span_id == "0" * 16:
+        return None
+    return Link(trace_id, span_id)

@@ -1,0 +1,311 @@
+"""`timed` on whatever else can be called, and what it reads from a call."""
+
+import abc
+import asyncio
+import copy
+import functools
+import inspect
+
+import pytest
+
+from perftrace import checkpoint, checkpointed, operation, timed
+from perftrace.testing import CountingIds, FakeClock, capture, tree_text
+
+
+@pytest.fixture
+def records():
+    with capture(clock=FakeClock(), ids=CountingIds()) as records:
+        yield records
+
+
+def add(a, b=0):
+    return a + b
+
+
+async def add_later(a, b=0):
+    await asyncio.sleep(0)
+    return a + b
+
+
+class Adder:
+    def __call__(self, a, b=0):
+        return a + b
+
+
+class LaterAdder:
+    async def __call__(self, a, b=0):
+        await asyncio.sleep(0)
+        return a + b
+
+
+@pytest.mark.parametrize(
+    ("callable_", "name"),
+    [
+        (add, "add"),
+        (functools.partial(add, b=1), "add"),
+        (functools.partial(functools.partial(add), b=1), "add"),
+        (Adder(), "Adder"),
+        (Adder().__call__, "Adder.__call__"),
+        (lambda a, b=0: a + b, "<lambda>"),
+        (add_later, "add_later"),
+        (functools.partial(add_later, b=1), "add_later"),
+        (LaterAdder(), "LaterAdder"),
+        (LaterAdder().__call__, "LaterAdder.__call__"),
+        (sum, "sum"),
+        (operator_call := len, "len"),
+    ],
+)
+def test_every_callable_is_timed_whole(records, callable_, name):
+    """A coroutine's time is that of its run, not of its making."""
+    argument = [1] if callable_ in (sum, len) else 1
+    result = timed(callable_)(argument)
+    if inspect.isawaitable(result):
+        result = asyncio.run(result)
+    assert result in (1, 2)
+    assert [(r.name, r.outcome) for r in records] == [(name, "ok")]
+
+
+def test_a_callable_object_in_a_class_body_does_not_bind(records):
+    """As undecorated: it has no `__get__`."""
+
+    class Holder:
+        add = timed(Adder())
+
+    assert Holder().add(1, 2) == 3
+    assert Holder.add(1, 2) == 3
+
+
+def test_decorated_many_times_is_no_deeper(records):
+    """Functions, bound methods and partials; the newest options win."""
+
+    class Shop:
+        @timed
+        def buy(self):
+            return "bought"
+
+    function = add
+    for n in range(2000):
+        function = timed(operation=f"add{n}")(function)
+    assert function(1, 2) == 3
+    assert timed(operation="bound")(Shop().buy)() == "bought"
+    assert timed(operation="partial")(functools.partial(function, 1))(2) == 3
+    assert [r.name for r in records] == ["add1999", "bound", "partial"]
+
+
+def test_properties_on_either_side(records):
+    """The setter stays."""
+
+    class Shop:
+        _open = False
+
+        @property
+        @timed(operation="inside")
+        def inside(self):
+            return self._open
+
+        @timed(operation="outside")
+        @property
+        def outside(self):
+            return self._open
+
+        @outside.setter
+        def outside(self, value):
+            self._open = value
+
+    shop = Shop()
+    shop.outside = True
+    assert (shop.inside, shop.outside) == (True, True)
+    assert [r.name for r in records] == ["inside", "outside"]
+
+
+def test_abstract_methods_stay_abstract(records):
+    """On either side."""
+
+    class Base(abc.ABC):
+        @timed
+        @abc.abstractmethod
+        def outside(self): ...
+
+        @abc.abstractmethod
+        @timed
+        def inside(self): ...
+
+    assert Base.__abstractmethods__ == {"outside", "inside"}
+    with pytest.raises(TypeError, match="abstract"):
+        Base()
+
+
+def test_single_dispatch(records):
+    """A timed generic function registers, and timed implementations are found by their annotations."""
+
+    @timed(operation="show")
+    @functools.singledispatch
+    def show(value):
+        return "any"
+
+    @show.register
+    @timed(operation="show_int")
+    def _(value: int):
+        return "int"
+
+    assert [show("x"), show(1)] == ["any", "int"]
+    assert tree_text(records) == "show 0ms\nshow 0ms\n  show_int 0ms\n"
+
+
+def test_classes_with_slots_and_inheritance(records):
+    """`super()` works as always."""
+
+    class Base:
+        __slots__ = ()
+
+        @timed(operation="base")
+        def get(self):
+            return 1
+
+    class Derived(Base):
+        __slots__ = ()
+
+        @timed(operation="derived")
+        def get(self):
+            return super().get() + 1
+
+    assert Derived().get() == 2
+    assert tree_text(records) == "derived 0ms\n  base 0ms\n"
+
+
+def test_equality_hash_and_attributes_are_the_functions(records):
+    """It can be found in a set, marked, and its marks read."""
+    decorated = timed(add)
+    decorated.mark = 5
+    try:
+        assert add.mark == 5
+    finally:
+        del add.mark
+    assert decorated == add
+    assert hash(decorated) == hash(add)
+    assert decorated.__wrapped__ is add
+    assert decorated.__globals__ is add.__globals__
+    assert copy.copy(decorated) is decorated
+    assert decorated(b=1, a=2) == 3
+
+
+def test_keyword_arguments_may_have_any_name(records):
+    """`self`, `function`, `operation`."""
+
+    @timed
+    def f(**kwargs):
+        return kwargs
+
+    assert f(self=1, function=2, operation=3) == {"self": 1, "function": 2, "operation": 3}
+
+
+def test_capture_keeps_what_calls_are_about(records):
+    """Parameters, dotted paths, callables; what a call does not have is left out."""
+
+    class User:
+        id = 5
+
+    def size(user, items):
+        return len(items)
+
+    @timed(operation="f", capture=["user.id", "user.name", "items", size, lambda user, items: items[0]])
+    def f(user, items):
+        pass
+
+    f(User, [7, 8])
+    f(User, items=3)
+    assert records[0].attributes == {"id": 5, "items": "[7, 8]", "size": 2, "captured_5": 7}
+    assert records[1].attributes == {"id": 5, "items": 3}
+
+
+@pytest.mark.parametrize(
+    ("capture", "error"), [("user", TypeError), (["nobody"], ValueError), ([5], TypeError), (5, TypeError)]
+)
+def test_a_mistake_in_capture_is_told_at_decoration(capture, error):
+    """A bare text above all."""
+    with pytest.raises(error, match="capture"):
+        timed(operation="f", capture=capture)(lambda user: None)
+
+
+def test_detached_work_begins_its_own_trace_with_a_link(records):
+    """To whoever started it; without one it is a plain root."""
+
+    @timed(operation="poll", detached=True)
+    def poll():
+        checkpoint("x")
+
+    with operation("start") as start:
+        poll()
+        with operation("block", detached=True):
+            pass
+    poll()
+    linked, block, _, alone = records
+    assert (linked.parent, linked.trace_id != start.trace_id) == (None, True)
+    assert (linked.link.trace_id, linked.link.span_id) == (start.trace_id, start.span_id)
+    assert block.link == linked.link
+    assert alone.link is None
+
+
+def test_a_failure_that_is_caught_and_answered(records):
+    """`handle.fail` gives the outcome without an exception; a real exception wins."""
+    with operation("answered") as handle:
+        handle.fail("card refused")
+    with pytest.raises(ValueError, match="x"), operation("raised") as handle:
+        handle.fail("card refused")
+        raise ValueError("x")
+    assert [(r.outcome, r.error_type, r.error) for r in records] == [
+        ("error", None, "card refused"), ("error", "ValueError", "x"),
+    ]  # fmt: skip
+
+
+@checkpointed("looked_up", "look up")
+def look_up(a, *, b=1):
+    """Look up."""
+    return a, b
+
+
+@checkpointed("fetched")
+async def fetch(a):
+    await asyncio.sleep(0)
+    if a is None:
+        raise ValueError("none")
+    return a
+
+
+def test_checkpointed_helpers_mark_the_current_operation(records):
+    """When they return; one that raises marks nothing."""
+
+    class Shop:
+        @checkpointed("method")
+        def method(self):
+            return 1
+
+        @checkpointed("static")
+        @staticmethod
+        def static():
+            return 2
+
+    async def main():
+        with operation("f"):
+            assert (look_up(1, b=2), await fetch(3), Shop().method(), Shop.static()) == ((1, 2), 3, 1, 2)
+            with pytest.raises(ValueError, match="none"):
+                await fetch(None)
+
+    asyncio.run(main())
+    assert [m[0] for m in records[0].marks] == ["looked_up", "fetched", "method", "static"]
+    assert records[0].marks[0][1] == "look up"
+    assert str(inspect.signature(look_up)) == "(a, *, b=1)"
+    assert look_up.__doc__ == "Look up."
+    assert inspect.iscoroutinefunction(fetch)
+    assert look_up(1) == (1, 1)
+
+
+def _generator():
+    yield
+
+
+@pytest.mark.parametrize("thing", [_generator, Adder, Adder(), 5])
+def test_checkpointed_takes_functions_alone(thing):
+    """Nothing else returns once."""
+    with pytest.raises(TypeError, match="checkpointed"):
+        checkpointed("x")(thing)
