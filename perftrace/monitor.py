@@ -104,7 +104,7 @@ class PerformanceMonitor:
         self._running[operation_id] = None  # claimed: a second thread's start finds it
         name, key, _ = split_id(operation_id)
         text = plain(description)
-        operation = self._tracer.begin(Spec(name), (key, text, None, None), current.get(), operation_id)
+        operation = self._tracer.begin(Spec(name), (key, text, None, None), current.get(), given_id=operation_id)
         self._running[operation_id] = operation
         while len(self._running) > self._max_running:
             self._give_up_oldest()

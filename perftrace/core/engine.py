@@ -94,6 +94,8 @@ class _Thread(threading.local):
 
 
 _thread = _Thread()
+_get_running_loop = asyncio._get_running_loop
+_current_task = asyncio.current_task
 get_ident = threading.get_ident
 _new_record = tuple.__new__
 
@@ -137,38 +139,43 @@ class Operation:
         spec: Spec,
         details: Details,
         parent: "Operation | RemoteParent | None",
+        held_by: int = 0,
         given_id: str | None = None,
     ) -> None:
         self._tracer = tracer
         self._spec = spec
         self._key, self._description, self._done, self._attributes = details
         self._given_id = self._operation_id = given_id
+        self._parent_span: int | None = None
+        self._charge: Operation | None = None
         self._link: tuple[int, int] | None = None
-        if parent is None or spec.detached:
+        self._failure: str | None = None
+        self._duration: int | None = None
+        self._task: str | None = None
+        self._inner = self._running = self._longest = self._steps = 0
+        self._held_by = held_by
+        self._is_block: bool = not held_by
+        self._marks: list[Mark] = []
+        if parent is None:
+            self._trace: int = tracer.trace_id()
+        elif spec.detached:
             self._trace = tracer.trace_id()
-            self._parent_span = None
-            self._charge: Operation | None = None
-            if parent is not None:
-                self._link = (parent._trace, parent._span)
+            self._link = (parent._trace, parent._span)
         else:
             self._trace = parent._trace
             self._parent_span = parent._span
             # A block holds no thread of its own: what runs inside it is part of whatever runs around it.
             self._charge = parent._charge if parent._is_block else parent  # type: ignore[assignment]
         self._span: int = tracer.span_id()
-        self._failure: str | None = None
-        self._duration: int | None = None
-        self._marks: list[Mark] = []
-        self._is_block: bool = True
-        self._held_by = 0
-        self._inner = self._running = self._longest = self._steps = 0
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:
-            task = None
-        self._task = None if task is None else task.get_name()
-        self._start = tracer.wall_ns()
-        self._start_mono = self._step_start = tracer.monotonic_ns()
+        # Asking for the loop first: current_task() raises where there is none, which costs a microsecond.
+        loop = _get_running_loop()
+        if loop is not None:
+            task = _current_task(loop)
+            if task is not None:
+                self._task = task.get_name()
+        self._start: int = tracer.wall_ns()
+        self._start_mono: int = tracer.monotonic_ns()
+        self._step_start = self._start_mono
 
     @property
     def name(self) -> str:
@@ -222,23 +229,23 @@ class Operation:
         return self._reach(name, description, attributes)
 
     def _reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
-        elapsed = self._tracer.monotonic_ns() - self._start_mono
+        tracer = self._tracer
+        elapsed = tracer.monotonic_ns() - self._start_mono
         if self._duration is not None:
-            self._tracer.late += 1
+            tracer.late += 1
             return None
         if type(name) is not str:
             name = plain(name)
         if type(description) is not str:
             description = plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
-        if len(self._marks) < MAX_CHECKPOINTS:
-            self._marks.append((name, description, elapsed, kept))
+        marks = self._marks
+        if len(marks) < MAX_CHECKPOINTS:
+            marks.append((name, description, elapsed, kept))
         else:
-            self._tracer.overflowed_checkpoints += 1
-        if self._tracer.reached:
-            self._tracer.deliver(
-                self._tracer.reached, Reached(self.operation_id, name, description, elapsed, self._start, kept)
-            )
+            tracer.overflowed_checkpoints += 1
+        if tracer.on_reached is not None:
+            tracer.on_reached(Reached(self.operation_id, name, description, elapsed, self._start, kept))
         return elapsed / 1e9
 
     def annotate(self, **attributes: object) -> None:
@@ -282,12 +289,12 @@ class Operation:
         if done:
             self._done = plain(done)
         record = self._record(duration, outcome, error_type, text, next(tracer.sequence))
-        tracer.deliver(tracer.finished, record)
+        if tracer.on_finished is not None:
+            tracer.on_finished(record)
         return record
 
     def hold(self, ident: int, now: int) -> None:
-        """Note that a thread begins a step of this operation's own code."""
-        self._is_block = False
+        """Note that a thread begins a further step of this operation's own code."""
         self._held_by = ident
         self._step_start = now
 
@@ -296,7 +303,8 @@ class Operation:
         step = now - self._step_start
         self._running += step
         self._steps += 1
-        self._longest = max(self._longest, step)
+        if step > self._longest:
+            self._longest = step
         around = self._charge
         # An operation that merely created this one (a task's, a thread's) does not hold this thread now.
         if around is not None and around._held_by == self._held_by:
@@ -391,6 +399,7 @@ class _Untraced(Operation):
 
 current: ContextVar[Operation | None] = ContextVar("perftrace_current", default=None)
 """The operation that code runs in. The one context variable of the package."""
+_get_current = current.get
 
 
 class Tracer:
@@ -403,21 +412,21 @@ class Tracer:
         "clock",
         "doubled_ids",
         "enabled",
-        "finished",
         "ids",
         "late",
         "live",
         "misplaced",
         "monotonic_ns",
+        "on_finished",
+        "on_reached",
+        "on_started",
         "orphans",
         "outlets",
         "overflowed_checkpoints",
         "pid",
-        "reached",
         "reentrant",
         "sequence",
         "span_id",
-        "started",
         "trace_id",
         "unknown_ids",
         "untraced",
@@ -430,8 +439,8 @@ class Tracer:
         self.pid = os.getpid()
         self.set_clock(SystemClock())
         self.set_ids(RandomIds())
-        self.set_outlets(())
         self.untraced = _Untraced(self)
+        self.set_outlets(())
 
     def reset_counters(self) -> None:
         """Begin to count anew."""
@@ -466,24 +475,45 @@ class Tracer:
         self.outlets = outlets
         if not self.enabled:
             outlets = ()
-        self.started = tuple(outlet.started for outlet in outlets if outlet.started)
-        self.reached = tuple(outlet.reached for outlet in outlets if outlet.reached)
-        self.finished = tuple(outlet.finished for outlet in outlets if outlet.finished)
-        self.live = bool(self.started or self.reached or self.finished)
+        self.on_started = self._delivery(tuple((o.started, o.is_leaf) for o in outlets if o.started))
+        self.on_reached = self._delivery(tuple((o.reached, o.is_leaf) for o in outlets if o.reached))
+        self.on_finished = self._delivery(tuple((o.finished, o.is_leaf) for o in outlets if o.finished))
+        self.live = any((self.on_started, self.on_reached, self.on_finished))
+
+    def _delivery(self, hooks: tuple[tuple[Hook, bool], ...]) -> Hook | None:
+        """Build what hands one kind of event to all sinks, whose own work is not traced."""
+        if not hooks:
+            return None
+        if len(hooks) == 1 and hooks[0][1]:  # a lone leaf, as in production: nothing to guard, no hop
+            return hooks[0][0]
+
+        def deliver(event: Started | Reached | Record) -> None:
+            token = current.set(self.untraced)
+            try:
+                for hook, _ in hooks:
+                    hook(event)
+            finally:
+                current.reset(token)
+
+        return deliver
 
     def begin(
         self,
         spec: Spec,
         details: Details,
         parent: Operation | RemoteParent | None,
+        held_by: int = 0,
         given_id: str | None = None,
     ) -> Operation:
-        """Start an operation below `parent`; the caller makes it current."""
+        """Start an operation below `parent`; the caller makes it current.
+
+        held_by: the thread whose step it begins with; 0 for a block, which has no steps.
+        """
         if parent is self.untraced:
             self.reentrant += 1
             return self.untraced
-        operation = Operation(self, spec, details, parent, given_id)
-        if self.started:
+        operation = Operation(self, spec, details, parent, held_by, given_id)
+        if self.on_started is not None:
             event = Started(
                 operation.operation_id,
                 spec.name,
@@ -494,17 +524,8 @@ class Tracer:
                 operation.parent_id,
                 operation._start,
             )
-            self.deliver(self.started, event)
+            self.on_started(event)
         return operation
-
-    def deliver(self, hooks: tuple[Hook, ...], event: Started | Reached | Record) -> None:
-        """Hand an event to the sinks, whose own work is not traced."""
-        token = current.set(self.untraced)
-        try:
-            for hook in hooks:
-                hook(event)
-        finally:
-            current.reset(token)
 
     def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment of the current operation.
@@ -512,7 +533,7 @@ class Tracer:
         `attributes` are kept as plain data. Returns the seconds since the operation's start, or None
         where there is no operation or it has ended; both are counted in `stats()` and never raise.
         """
-        operation = current.get()
+        operation = _get_current()
         if operation is None:
             self.orphans += 1
             return None
@@ -550,9 +571,8 @@ class _Stepping:
         tracer = self._tracer
         operation = self._operation
         if operation is None:
-            operation = tracer.begin(self._spec, self._details, current.get())
+            operation = tracer.begin(self._spec, self._details, current.get(), get_ident())
             self._operation = self._current = operation
-            operation.hold(get_ident(), operation._start_mono)
         elif operation._duration is None:
             operation.hold(get_ident(), tracer.monotonic_ns())
         return current.set(self._current)

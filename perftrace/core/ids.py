@@ -1,17 +1,21 @@
 """Where ids come from: a private generator, seeded by the entropy of the operating system."""
 
+import functools
 import random
+from collections.abc import Callable
 from typing import Protocol
 
 
 class Ids(Protocol):
     """A source of ids, as numbers; their text is made when somebody reads it."""
 
-    def span_id(self) -> int:
-        """Make a span id: 64 bits, never 0."""
+    @property
+    def span_id(self) -> Callable[[], int]:
+        """Makes a span id: 64 bits, never 0."""
 
-    def trace_id(self) -> int:
-        """Make a trace id: 128 bits, never 0."""
+    @property
+    def trace_id(self) -> Callable[[], int]:
+        """Makes a trace id: 128 bits, never 0."""
 
     def reseed(self) -> None:
         """Go another way than before: a forked child must not repeat its parent's ids."""
@@ -20,30 +24,16 @@ class Ids(Protocol):
 class RandomIds:
     """Ids from a `random.Random` of its own, which `random.seed` does not touch.
 
-    One draw costs a tenth of `os.urandom`; ids are names, not secrets.
+    One draw costs a tenth of `os.urandom`; ids are names, not secrets. That a draw is 0, which no id
+    may be, is as likely as that it repeats another.
     """
 
     def __init__(self) -> None:
-        self._bits = random.Random().getrandbits  # noqa: S311  # names, not secrets
-
-    def span_id(self) -> int:
-        """Make a span id: 64 bits, never 0."""
-        return self._bits(64) or 1
-
-    def trace_id(self) -> int:
-        """Make a trace id: 128 bits, never 0."""
-        return self._bits(128) or 1
+        self.reseed()
 
     def reseed(self) -> None:
         """Draw a new seed from the operating system."""
-        self._bits = random.Random().getrandbits  # noqa: S311
-
-
-def span_text(span_id: int) -> str:
-    """Write a span id as 16 lower-case hexadecimal digits."""
-    return f"{span_id:016x}"
-
-
-def trace_text(trace_id: int) -> str:
-    """Write a trace id as 32 lower-case hexadecimal digits."""
-    return f"{trace_id:032x}"
+        bits = random.Random().getrandbits  # noqa: S311  # names, not secrets
+        # Partials of a C function: half of what methods would cost.
+        self.span_id: Callable[[], int] = functools.partial(bits, 64)
+        self.trace_id: Callable[[], int] = functools.partial(bits, 128)

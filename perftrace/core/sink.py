@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from perftrace.core.record import Reached, Record, Started
 
@@ -13,6 +13,9 @@ class Sink:
     Hooks run on the traced thread, at once: a sink that may be slow belongs into a wrapper that
     queues. Whatever a hook raises is counted and reported once, and never reaches traced code.
     """
+
+    is_leaf: ClassVar[bool] = False
+    """True promises that no hook runs foreign code, so that nothing can be traced while it is called."""
 
     def started(self, event: Started) -> object:
         """Take the start of an operation."""
@@ -73,6 +76,7 @@ class Outlet:
 
     def __init__(self, sink: Sink, report: Callable[[Sink, BaseException], object]) -> None:
         self.sink = sink
+        self.is_leaf = sink.is_leaf
         self.started = self._hook("started")
         self.reached = self._hook("reached")
         self.finished = self._hook("finished")

@@ -162,17 +162,14 @@ def test_checkpoints_are_capped_and_the_rest_is_counted():
 def test_running_time_is_charged_to_the_operation_whose_step_it_ran_inside():
     """A block holds no thread of its own and hands its children's part on; a task's creator gets nothing."""
     tracer, sink, clock, _ = make()
-    outer = tracer.begin(Spec("outer"), PLAIN, None)
-    outer.hold(1, clock.now)
+    outer = tracer.begin(Spec("outer"), PLAIN, None, 1)
     block = tracer.begin(Spec("block"), PLAIN, outer)
-    child = tracer.begin(Spec("child"), PLAIN, block)
-    child.hold(1, clock.now)
+    child = tracer.begin(Spec("child"), PLAIN, block, 1)
     clock.now += 10
     child.end()
     block.end()
     outer.let_go(clock.now)
-    elsewhere = tracer.begin(Spec("elsewhere"), PLAIN, outer)
-    elsewhere.hold(2, clock.now)
+    elsewhere = tracer.begin(Spec("elsewhere"), PLAIN, outer, 2)
     clock.now += 100
     elsewhere.end()
     outer.hold(1, clock.now)
