@@ -16,14 +16,15 @@ from perftrace.core.engine import (
     CoroutineSteps,
     Details,
     GeneratorSteps,
+    Live,
     Operation,
     RemoteParent,
     Spec,
     Tracer,
     current,
-    get_ident,
+    thread,
 )
-from perftrace.core.record import Link, attributes_of, plain
+from perftrace.core.record import Link, Record, attributes_of, plain
 from perftrace.runtime import tracer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -202,16 +203,16 @@ def _call(
     def call(*args: Any, **kwargs: Any) -> Any:
         if not tracer.live or (asked is not None and not _true(asked)):
             return function(*args, **kwargs)
-        operation = begin(spec, common if read is None else read(args, kwargs), get_current(), get_ident())
-        token = set_current(operation)
+        live = begin(spec, common if read is None else read(args, kwargs), get_current(), thread.token)
+        token = set_current(live)
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
             reset_current(token)
-            operation.end(error)
+            live.end(error)
             raise
         reset_current(token)
-        operation.end()
+        live.end()
         return result
 
     return call
@@ -306,9 +307,11 @@ def operation(
     return _DisabledBlock(_silent, spec, details)
 
 
-def _parent(parent: object) -> Operation | RemoteParent | None:
-    if parent is None or isinstance(parent, Operation):
-        return parent
+def _parent(parent: object) -> Live | Record | RemoteParent | None:
+    if parent is None:
+        return None
+    if isinstance(parent, Operation):
+        return parent._live
     if isinstance(parent, Link):
         return RemoteParent(int(parent.trace_id, 16), int(parent.span_id, 16))
     raise TypeError(f"operation: parent must be a handle or what extract() gave, not {type(parent).__name__}")
@@ -320,11 +323,11 @@ class _DisabledBlock(Block):
     __slots__ = ()
 
     def __enter__(self) -> Operation:
-        self._operation = self._tracer.begin(self._spec, self._details, None)
-        return self._operation
+        self._live = live = self._tracer.begin(self._spec, self._details, None, thread.token, True)
+        return live.handle
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._operation.end(error)
+        self._finish(error)
 
 
 _silent = Tracer()

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from perftrace.core.engine import Block, Operation, Spec, Tracer, current
+from perftrace.core.engine import Block, Live, Spec, Tracer, current, thread
 from perftrace.core.record import Record, plain
 from perftrace.formats.line import escape, split_id
 from perftrace.runtime import notes, tracer
@@ -58,7 +58,7 @@ class PerformanceMonitor:
         self._max_summaries = max_summaries
         self._max_running = max_running
         # Plain dicts and their atomic methods, no lock: a signal handler or finalizer may time, too.
-        self._running: dict[str, Operation | None] = {}
+        self._running: dict[str, Live | None] = {}
         self._finished: dict[str, Record] = {}
 
     def start_timer(self, operation_id: object, description: str = "") -> None:
@@ -72,7 +72,7 @@ class PerformanceMonitor:
         if operation is None:
             self._unknown(wanted)
             return None
-        return operation.checkpoint(name, description)
+        return operation.reach(name, description, {})
 
     def end_timer(self, operation_id: object, description: str = "") -> float | None:
         """End an operation; returns its duration in seconds, None for an unknown id.
@@ -96,7 +96,7 @@ class PerformanceMonitor:
         record = self._finished.get(wanted) if operation is None else operation.snapshot()
         return None if record is None else _summary(record)
 
-    def _start(self, operation_id: str, description: str) -> Operation | None:
+    def _start(self, operation_id: str, description: str) -> Live | None:
         if operation_id in self._running:
             self._tracer.doubled_ids += 1
             _warn(notes().running_id, operation_id)
@@ -104,7 +104,9 @@ class PerformanceMonitor:
         self._running[operation_id] = None  # claimed: a second thread's start finds it
         name, key, _ = split_id(operation_id)
         text = plain(description)
-        operation = self._tracer.begin(Spec(name), (key, text, None, None), current.get(), given_id=operation_id)
+        operation = self._tracer.begin(
+            Spec(name), (key, text, None, None), current.get(), thread.token, True, operation_id
+        )
         self._running[operation_id] = operation
         while len(self._running) > self._max_running:
             self._give_up_oldest()
@@ -121,7 +123,7 @@ class PerformanceMonitor:
             return None
         record = operation.end(error, done=description)
         self._remember(operation_id, record)
-        return operation.elapsed
+        return None if record is None else record.duration_ns / 1e9
 
     def _give_up_oldest(self) -> None:
         operation_id = next(iter(self._running), None)
@@ -154,7 +156,7 @@ class Timer(Block):
         self._id = operation_id
         self._description = description
 
-    def _begin(self) -> Operation:
+    def _begin(self) -> Live:
         started = self._monitor._start(self._id, self._description)
         self._is_ours = started is not None
         # A second start is ignored: what happens inside belongs to the one that runs.

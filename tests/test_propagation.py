@@ -62,7 +62,7 @@ def test_bind_carries_into_callbacks_and_coroutines(records):
 
     async def main():
         with operation("g") as g:
-            assert await coroutine() is f
+            assert await coroutine() == f
             assert await inner() is None
             assert current_operation() is g
         asyncio.get_running_loop().call_soon(callback, "late")

@@ -20,15 +20,15 @@ from typing import Any, Protocol, TypeAlias
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import (
     NO_ATTRIBUTES,
-    Link,
+    Fields,
     Mark,
     Outcome,
     Reached,
     Record,
     Scalar,
     Started,
+    ThreadName,
     attributes_of,
-    make_operation_id,
     plain,
 )
 from perftrace.core.sink import Hook, Outlet
@@ -77,288 +77,206 @@ class Spec:
 class RemoteParent:
     """An operation of another process, or a finished one, as the parent of one that starts here."""
 
-    __slots__ = ("_charge", "_is_block", "_span", "_trace")
+    __slots__ = ("_charge", "_is_block", "span", "trace")
 
     def __init__(self, trace: int, span: int) -> None:
-        self._trace = trace
-        self._span = span
-        self._charge: Operation | None = None
+        self.trace = trace
+        self.span = span
+        self._charge: Live | None = None
         self._is_block = True
 
 
 class _Thread(threading.local):
-    """The name of the running thread, looked up once a thread."""
+    """The running thread's own token, made once a thread."""
 
     def __init__(self) -> None:
-        self.name = threading.current_thread().name
+        self.token = ThreadName(threading.current_thread().name)
 
 
-_thread = _Thread()
+thread = _Thread()
 _get_running_loop = asyncio._get_running_loop
 _current_task = asyncio.current_task
-get_ident = threading.get_ident
-_new_record = tuple.__new__
+_new = object.__new__
 
 
-class Operation:
-    """The live handle of an operation: what user code holds while it runs."""
+class Live(Fields):
+    """A running operation, as the engine has it; `end` makes it a record."""
 
-    __slots__ = (
-        "__weakref__",
-        "_attributes",
-        "_charge",
-        "_description",
-        "_done",
-        "_duration",
-        "_failure",
-        "_given_id",
-        "_held_by",
-        "_inner",
-        "_is_block",
-        "_key",
-        "_link",
-        "_longest",
-        "_marks",
-        "_operation_id",
-        "_parent_span",
-        "_running",
-        "_span",
-        "_spec",
-        "_start",
-        "_start_mono",
-        "_step_start",
-        "_steps",
-        "_task",
-        "_trace",
-        "_tracer",
-    )
+    __slots__ = ()
 
-    def __init__(
-        self,
-        tracer: "Tracer",
-        spec: Spec,
-        details: Details,
-        parent: "Operation | RemoteParent | None",
-        held_by: int = 0,
-        given_id: str | None = None,
-    ) -> None:
-        self._tracer = tracer
-        self._spec = spec
-        self._key, self._description, self._done, self._attributes = details
-        self._given_id = self._operation_id = given_id
-        self._parent_span: int | None = None
-        self._charge: Operation | None = None
-        self._link: tuple[int, int] | None = None
-        self._failure: str | None = None
-        self._duration: int | None = None
-        self._task: str | None = None
-        self._inner = self._running = self._longest = self._steps = 0
-        self._held_by = held_by
-        self._is_block: bool = not held_by
-        self._marks: list[Mark] = []
-        if parent is None:
-            self._trace: int = tracer.trace_id()
-        elif spec.detached:
-            self._trace = tracer.trace_id()
-            self._link = (parent._trace, parent._span)
-        else:
-            self._trace = parent._trace
-            self._parent_span = parent._span
-            # A block holds no thread of its own: what runs inside it is part of whatever runs around it.
-            self._charge = parent._charge if parent._is_block else parent  # type: ignore[assignment]
-        self._span: int = tracer.span_id()
-        # Asking for the loop first: current_task() raises where there is none, which costs a microsecond.
-        loop = _get_running_loop()
-        if loop is not None:
-            task = _current_task(loop)
-            if task is not None:
-                self._task = task.get_name()
-        self._start: int = tracer.wall_ns()
-        self._start_mono: int = tracer.monotonic_ns()
-        self._step_start = self._start_mono
+    outcome: Outcome | None
 
-    @property
-    def name(self) -> str:
-        """The operation's name, as decorated."""
-        return self._spec.name
-
-    @property
-    def description(self) -> str:
-        """What it does, made for this run."""
-        return self._description
-
-    @property
-    def key(self) -> str | None:
-        """Whom or what this run is for."""
-        return self._key
-
-    @property
-    def operation_id(self) -> str:
-        """The id that log lines show."""
-        if self._operation_id is None:
-            self._operation_id = make_operation_id(self._spec.name, self._key, self._span)
-        return self._operation_id
-
-    @property
-    def trace_id(self) -> str:
-        """32 lower-case hexadecimal digits, the same for an operation and everything below it."""
-        return f"{self._trace:032x}"
-
-    @property
-    def span_id(self) -> str:
-        """16 lower-case hexadecimal digits, this operation's own."""
-        return f"{self._span:016x}"
-
-    @property
-    def parent_id(self) -> str | None:
-        """The span id of the operation that this one runs in; None for the root of a trace."""
-        return None if self._parent_span is None else f"{self._parent_span:016x}"
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start; once it has ended, how long it took."""
-        if self._duration is not None:
-            return self._duration / 1e9
-        return (self._tracer.monotonic_ns() - self._start_mono) / 1e9
-
-    def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
-        """Mark a moment of this operation.
-
-        Returns the seconds since its start, or None if it has ended (counted as late, never an error).
-        """
-        return self._reach(name, description, attributes)
-
-    def _reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
-        tracer = self._tracer
-        elapsed = tracer.monotonic_ns() - self._start_mono
-        if self._duration is not None:
-            tracer.late += 1
-            return None
+    def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
+        """Mark a moment; returns the seconds since the start, or None if it has ended."""
+        tracer: Tracer = self._tracer
+        elapsed = tracer.monotonic_ns() - self.start_mono
         if type(name) is not str:
             name = plain(name)
         if type(description) is not str:
             description = plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
-        marks = self._marks
+        marks: list[Mark] = self.marks  # type: ignore[assignment]
         if len(marks) < MAX_CHECKPOINTS:
             marks.append((name, description, elapsed, kept))
         else:
             tracer.overflowed_checkpoints += 1
         if tracer.on_reached is not None:
-            tracer.on_reached(Reached(self.operation_id, name, description, elapsed, self._start, kept))
+            tracer.on_reached(Reached(self.operation_id, name, description, elapsed, self.start, kept))
         return elapsed / 1e9
 
-    def annotate(self, **attributes: object) -> None:
-        """Add attributes to this operation; after its end they are counted as late and dropped."""
-        if self._duration is not None:
-            self._tracer.late += 1
-        elif self._attributes is None:
-            self._attributes = attributes_of(attributes)
-        else:
-            self._attributes.update(attributes_of(attributes))
+    def annotate(self, attributes: Mapping[str, object]) -> None:
+        """Add attributes."""
+        self._attributes = {**(self._attributes or {}), **attributes_of(attributes)}
 
     def fail(self, text: str) -> None:
-        """Give this operation the outcome `error` without raising: for handlers that catch and reply."""
-        if self._duration is not None:
-            self._tracer.late += 1
-        else:
-            self._failure = plain(text)
+        """Make the outcome `error` without an exception."""
+        self._failure = plain(text)
 
-    def end(self, error: BaseException | None = None, outcome: Outcome = "ok", done: str = "") -> Record | None:
-        """Finish the operation, hand its record to the sinks and give it; a second end is counted as late.
+    @property
+    def handle(self) -> "Operation":
+        """What user code gets to hold: made when it is asked for, the same each time."""
+        if self._handle is None:
+            self._handle = Operation(self)
+        return self._handle  # type: ignore[no-any-return]
 
-        error: what ended it, which decides the outcome; without one it is `outcome`.
-        done: what to say at the finish, in place of what was said at the start.
-        """
-        tracer = self._tracer
-        if self._duration is not None:
-            tracer.late += 1
-            return None
-        now = tracer.monotonic_ns()
-        self._duration = duration = now - self._start_mono
-        if self._held_by:
-            self.let_go(now)
-        self._charge = None
-        error_type = text = None
-        if error is not None:
-            outcome = outcome_of(error)
-            if outcome == "error":
-                error_type, text = type(error).__name__, plain(error)
-        if self._failure is not None and outcome == "ok":
-            outcome, text = "error", self._failure
-        if done:
-            self._done = plain(done)
-        record = self._record(duration, outcome, error_type, text, next(tracer.sequence))
-        if tracer.on_finished is not None:
-            tracer.on_finished(record)
-        return record
-
-    def hold(self, ident: int, now: int) -> None:
+    def hold(self, token: ThreadName, now: int) -> None:
         """Note that a thread begins a further step of this operation's own code."""
-        self._held_by = ident
+        self._held_by = token
         self._step_start = now
 
     def let_go(self, now: int) -> None:
         """Note that the step is over, and charge it to the operation whose step it ran inside, if any."""
         step = now - self._step_start
         self._running += step
-        self._steps += 1
+        self.steps += 1
         if step > self._longest:
             self._longest = step
         around = self._charge
         # An operation that merely created this one (a task's, a thread's) does not hold this thread now.
-        if around is not None and around._held_by == self._held_by:
+        if around is not None and around._held_by is self._held_by:
             around._inner += step
-        self._held_by = 0
+        self._held_by = None
 
-    def snapshot(self) -> Record:
-        """Give what is known so far as a record, with outcome None while it runs."""
-        duration = self._tracer.monotonic_ns() - self._start_mono if self._duration is None else self._duration
-        return self._record(duration, None, None, None, 0)._replace(marks=tuple(self._marks))
+    def end(self, error: BaseException | None = None, outcome: Outcome = "ok", done: str = "") -> Record | None:
+        """Finish the operation, hand its record to the sinks and give it.
 
-    def _record(
-        self, duration: int, outcome: Outcome | None, error_type: str | None, error: str | None, sequence: int
-    ) -> Record:
-        spec = self._spec
-        measured = not self._is_block
-        # Past NamedTuple's own constructor, which costs more than twice as much.
-        record: Record = _new_record(
-            Record,
-            (
-                spec.name,
-                self._trace,
-                self._span,
-                self._parent_span,
-                self._given_id,
-                self._description,
-                self._done,
-                self._key,
-                spec.key_name,
-                self._start,
-                self._start_mono,
-                duration,
-                outcome,
-                error_type,
-                error,
-                self._attributes or NO_ATTRIBUTES,
-                spec.slow_ns is not None and duration >= spec.slow_ns,
-                self._marks,
-                self._running if measured else None,
-                self._inner if measured else None,
-                self._steps,
-                self._longest if measured else None,
-                None if self._link is None else Link(f"{self._link[0]:032x}", f"{self._link[1]:016x}"),
-                self._tracer.pid,
-                _thread.name,
-                self._task,
-                sequence,
-                True,
-            ),
-        )
+        error: what ended it, which decides the outcome; without one it is `outcome`.
+        done: what to say at the finish, in place of what was said at the start.
+        """
+        tracer: Tracer = self._tracer
+        now = tracer.monotonic_ns()
+        self.duration_ns = duration = now - self.start_mono
+        if self._held_by is not None:
+            self.let_go(now)
+        if error is not None:
+            outcome = outcome_of(error)
+            if outcome == "error":
+                self.error_type, self.error = type(error).__name__, plain(error)
+        if self._failure is not None and outcome == "ok":
+            outcome, self.error = "error", self._failure
+        if done:
+            self.done = plain(done)
+        if self._slow_ns is not None and duration >= self._slow_ns:
+            self.slow = True
+        self.outcome = outcome
+        self.sequence = next(tracer.sequence)
+        self._charge = self._handle = None
+        self.__class__ = Record  # type: ignore[assignment]  # nothing is copied: see Fields
+        record: Record = self  # type: ignore[assignment]
+        if tracer.on_finished is not None:
+            tracer.on_finished(record)
         return record
 
+    def snapshot(self) -> Record:
+        """Give what is known so far as a record with outcome None."""
+        fields = {name: getattr(self, name) for name in Record.FIELDS if name != "duration_ns"}
+        now = self._tracer.monotonic_ns()
+        return Record(**{**fields, "marks": tuple(self.marks)}, duration_ns=now - self.start_mono)
+
+
+class Operation:
+    """The live handle of an operation: what user code holds while it runs.
+
+    Once the operation has ended, whatever changes it is counted as late and does nothing.
+    """
+
+    __slots__ = ("__weakref__", "_live")
+
+    def __init__(self, live: "Live | Record") -> None:
+        self._live = live
+
+    @property
+    def name(self) -> str:
+        """The operation's name, as decorated."""
+        return self._live.name
+
+    @property
+    def description(self) -> str:
+        """What it does, made for this run."""
+        return self._live.description
+
+    @property
+    def key(self) -> str | None:
+        """Whom or what this run is for."""
+        return self._live.key
+
+    @property
+    def operation_id(self) -> str:
+        """The id that log lines show."""
+        return self._live.operation_id
+
+    @property
+    def trace_id(self) -> str:
+        """32 lower-case hexadecimal digits, the same for an operation and everything below it."""
+        return self._live.trace_id
+
+    @property
+    def span_id(self) -> str:
+        """16 lower-case hexadecimal digits, this operation's own."""
+        return self._live.span_id
+
+    @property
+    def parent_id(self) -> str | None:
+        """The span id of the operation that this one runs in; None for the root of a trace."""
+        return self._live.parent_id
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start; once it has ended, how long it took."""
+        live = self._live
+        if isinstance(live, Record):
+            return live.duration_ns / 1e9
+        return float(live._tracer.monotonic_ns() - live.start_mono) / 1e9
+
+    def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
+        """Mark a moment of this operation; returns the seconds since its start, or None if it has ended."""
+        live = self._live
+        return live._tracer.too_late() if isinstance(live, Record) else live.reach(name, description, attributes)
+
+    def annotate(self, **attributes: object) -> None:
+        """Add attributes to this operation."""
+        live = self._live
+        if isinstance(live, Record):
+            live._tracer.too_late()
+        else:
+            live.annotate(attributes)
+
+    def fail(self, text: str) -> None:
+        """Give this operation the outcome `error` without raising: for handlers that catch and reply."""
+        live = self._live
+        if isinstance(live, Record):
+            live._tracer.too_late()
+        else:
+            live.fail(text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Operation) and self._live is other._live
+
+    def __hash__(self) -> int:
+        return id(self._live)
+
     def __repr__(self) -> str:
-        return f"<{'running' if self._duration is None else 'ended'} operation {self.operation_id}>"
+        return f"<{'ended' if isinstance(self._live, Record) else 'running'} operation {self.operation_id}>"
 
 
 def outcome_of(error: BaseException) -> Outcome:
@@ -373,32 +291,38 @@ def outcome_of(error: BaseException) -> Outcome:
     return "error"
 
 
-class _Untraced(Operation):
+class Untraced(Live):
     """Stands in as current while a sink works: what its work traces is counted, never traced."""
 
     __slots__ = ()
 
     def __init__(self, tracer: "Tracer") -> None:
-        super().__init__(tracer, Spec(""), (None, "", None, None), None)
+        super().__init__("")
+        self._tracer = tracer
+        self._handle = self._held_by = None
 
-    def _reach(self, name: str, description: str, attributes: Mapping[str, object]) -> None:
+    def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> None:
+        """Count it."""
         self._tracer.reentrant += 1
 
-    def annotate(self, **attributes: object) -> None:
+    def annotate(self, attributes: Mapping[str, object]) -> None:
+        """Count it."""
         self._tracer.reentrant += 1
 
     def fail(self, text: str) -> None:
+        """Count it."""
         self._tracer.reentrant += 1
 
-    def hold(self, ident: int, now: int) -> None:
+    def hold(self, token: ThreadName, now: int) -> None:
         """Keep no account."""
 
     def end(self, error: BaseException | None = None, outcome: Outcome = "ok", done: str = "") -> None:
         """Make no record."""
 
 
-current: ContextVar[Operation | None] = ContextVar("perftrace_current", default=None)
-"""The operation that code runs in. The one context variable of the package."""
+current: ContextVar[Live | Record | None] = ContextVar("perftrace_current", default=None)
+"""The operation that code runs in; a record where a task has outlived it. The one context variable of the package."""
+CurrentToken: TypeAlias = "Token[Live | Record | None]"
 _get_current = current.get
 
 
@@ -411,6 +335,7 @@ class Tracer:
     __slots__ = (
         "clock",
         "doubled_ids",
+        "eager_ids",
         "enabled",
         "ids",
         "late",
@@ -439,7 +364,7 @@ class Tracer:
         self.pid = os.getpid()
         self.set_clock(SystemClock())
         self.set_ids(RandomIds())
-        self.untraced = _Untraced(self)
+        self.untraced = Untraced(self)
         self.set_outlets(())
 
     def reset_counters(self) -> None:
@@ -468,6 +393,8 @@ class Tracer:
     def set_ids(self, ids: Ids) -> None:
         """Take ids there from now on."""
         self.ids = ids
+        # Ids of production are drawn when somebody reads them, others in the order of the starts.
+        self.eager_ids = not isinstance(ids, RandomIds)
         self.trace_id, self.span_id = ids.trace_id, ids.span_id
 
     def set_outlets(self, outlets: tuple[Outlet, ...]) -> None:
@@ -501,31 +428,73 @@ class Tracer:
         self,
         spec: Spec,
         details: Details,
-        parent: Operation | RemoteParent | None,
-        held_by: int = 0,
+        parent: Live | Record | RemoteParent | None,
+        token: ThreadName,
+        is_block: bool = False,
         given_id: str | None = None,
-    ) -> Operation:
+    ) -> Live:
         """Start an operation below `parent`; the caller makes it current.
 
-        held_by: the thread whose step it begins with; 0 for a block, which has no steps.
+        token: the running thread's. is_block: whether it is a block, which has no steps of its own.
         """
         if parent is self.untraced:
             self.reentrant += 1
             return self.untraced
-        operation = Operation(self, spec, details, parent, held_by, given_id)
+        # Filled in here, past a constructor of its own: one call less, of three.
+        live: Live = _new(Live)
+        live._tracer = self
+        live.name = spec.name
+        live.key_name = spec.key_name
+        live._slow_ns = spec.slow_ns
+        live.key, live.description, live.done, live._attributes = details
+        live.given_id = live._operation_id = given_id
+        live._charge = live._link = live._failure = live._handle = None
+        live.parent = live.task = live.outcome = live.error_type = live.error = None
+        live._inner = live._running = live._longest = live._trace = live._span = 0
+        live.steps = live.sequence = live.duration_ns = 0
+        live.slow = False
+        live.start_seen = True
+        live._is_block = is_block
+        live._thread = token
+        live._held_by = None if is_block else token
+        live.marks = []
+        live.pid = self.pid
+        if parent is not None:
+            if spec.detached:
+                live._link = (parent.trace, parent.span)
+            else:
+                live._trace = parent.trace
+                live.parent = parent.span
+                # A block holds no thread: what runs inside it is part of whatever runs around it.
+                live._charge = parent._charge if parent._is_block else parent
+        if self.eager_ids:
+            live._make_ids()
+        # Asking for the loop first: current_task() raises where there is none, which costs a microsecond.
+        loop = _get_running_loop()
+        if loop is not None:
+            task = _current_task(loop)
+            if task is not None:
+                live.task = task.get_name()
+        live.start = self.wall_ns()
+        live.start_mono = live._step_start = self.monotonic_ns()
         if self.on_started is not None:
-            event = Started(
-                operation.operation_id,
-                spec.name,
-                operation.description,
-                operation.key,
-                operation.trace_id,
-                operation.span_id,
-                operation.parent_id,
-                operation._start,
+            self.on_started(
+                Started(
+                    live.operation_id,
+                    spec.name,
+                    live.description,
+                    live.key,
+                    live.trace_id,
+                    live.span_id,
+                    live.parent_id,
+                    live.start,
+                )
             )
-            self.on_started(event)
-        return operation
+        return live
+
+    def too_late(self) -> None:
+        """Count what came after an operation's end."""
+        self.late += 1
 
     def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment of the current operation.
@@ -533,69 +502,74 @@ class Tracer:
         `attributes` are kept as plain data. Returns the seconds since the operation's start, or None
         where there is no operation or it has ended; both are counted in `stats()` and never raise.
         """
-        operation = _get_current()
-        if operation is None:
+        live = _get_current()
+        if live is None:
             self.orphans += 1
             return None
-        return operation._reach(name, description, attributes)
+        if type(live) is Record:
+            self.late += 1
+            return None
+        return live.reach(name, description, attributes)  # type: ignore[union-attr]
 
     def annotate(self, **attributes: object) -> None:
         """Add attributes to the current operation; where there is none they are counted and dropped."""
-        operation = current.get()
-        if operation is None:
+        live = current.get()
+        if live is None:
             self.orphans += 1
+        elif isinstance(live, Record):
+            self.late += 1
         else:
-            operation.annotate(**attributes)
+            live.annotate(attributes)
 
     def current_operation(self) -> Operation | None:
-        """Give the handle of the current operation, or None."""
-        operation = current.get()
-        return None if operation is self.untraced else operation
+        """Give the handle of the current operation, or None; of one that has ended, where a task outlives it."""
+        live = current.get()
+        if live is None or live is self.untraced:
+            return None
+        return Operation(live) if isinstance(live, Record) else live.handle
 
 
 class _Stepping:
     """What coroutines and generators of every kind share: an operation that is current only while the body runs."""
 
-    __slots__ = ("__weakref__", "_current", "_details", "_inner", "_operation", "_spec", "_tracer")
+    __slots__ = ("__weakref__", "_current", "_details", "_inner", "_live", "_spec", "_tracer")
 
     def __init__(self, tracer: Tracer, spec: Spec, details: Details, inner: Any) -> None:
         self._tracer = tracer
         self._spec = spec
         self._details = details
         self._inner = inner
-        self._operation: Operation | None = None
-        self._current: Operation | None = None
+        self._live: Live | Record | None = None
+        self._current: Live | Record | None = None
 
-    def _enter(self) -> Token[Operation | None]:
+    def _enter(self) -> CurrentToken:
         """Make current what was so when the body was suspended; at first, its own operation."""
-        tracer = self._tracer
-        operation = self._operation
-        if operation is None:
-            operation = tracer.begin(self._spec, self._details, current.get(), get_ident())
-            self._operation = self._current = operation
-        elif operation._duration is None:
-            operation.hold(get_ident(), tracer.monotonic_ns())
+        live = self._live
+        if live is None:
+            self._live = self._current = self._tracer.begin(self._spec, self._details, current.get(), thread.token)
+        elif type(live) is Live:
+            live.hold(thread.token, self._tracer.monotonic_ns())
         return current.set(self._current)
 
-    def _suspend(self, token: Token[Operation | None]) -> None:
+    def _suspend(self, token: CurrentToken) -> None:
         """Give the context back after a step that did not end the body."""
         self._current = current.get()
         current.reset(token)
-        operation = self._operation
-        if operation is not None and operation._held_by:
-            operation.let_go(self._tracer.monotonic_ns())
+        live = self._live
+        if type(live) is Live:
+            live.let_go(self._tracer.monotonic_ns())
 
-    def _end(self, token: Token[Operation | None], error: BaseException | None, outcome: Outcome = "ok") -> None:
+    def _end(self, token: CurrentToken, error: BaseException | None, outcome: Outcome = "ok") -> None:
         """Give the context back and finish the operation, once."""
         current.reset(token)
-        operation = self._operation
-        if operation is not None and operation._duration is None:
-            operation.end(error, outcome)
+        live = self._live
+        if type(live) is Live:
+            live.end(error, outcome)
 
     @property
     def _is_open(self) -> bool:
         """Whether the body has started and not ended."""
-        return self._operation is not None and self._operation._duration is None
+        return type(self._live) is Live
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -636,7 +610,7 @@ class Steps(_Stepping):
 
     def throw(self, *exception: Any) -> Any:
         """Raise an exception at the suspension and run on to the next one."""
-        if self._operation is None:  # never started: no body runs, so there is nothing to time
+        if self._live is None:  # never started: no body runs, so there is nothing to time
             return self._inner.throw(*exception)
         token = self._enter()
         try:
@@ -709,7 +683,7 @@ class AsyncGeneratorSteps(_Stepping, AsyncGenerator[Any, Any]):
     def athrow(self, *exception: Any) -> Any:
         """Raise an exception at the suspension and run on to the next value."""
         inner = self._inner.athrow(*exception)
-        return inner if self._operation is None else AsyncStep(self, inner)
+        return inner if self._live is None else AsyncStep(self, inner)
 
     def aclose(self) -> Any:
         """End the body where it stands; one that never started makes no record."""
@@ -718,8 +692,9 @@ class AsyncGeneratorSteps(_Stepping, AsyncGenerator[Any, Any]):
 
     def __del__(self) -> None:
         # The event loop closes the inner generator in a task of its own; here, nobody reads on.
-        if self._is_open and self._operation is not None:
-            self._operation.end(outcome="closed")
+        live = self._live
+        if type(live) is Live:
+            live.end(outcome="closed")
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -789,32 +764,37 @@ class AsyncStep(Coroutine[Any, Any, Any]):
 class Block:
     """An operation as a `with` or `async with` block."""
 
-    __slots__ = ("_details", "_operation", "_parent", "_spec", "_token", "_tracer")
+    __slots__ = ("_details", "_live", "_parent", "_spec", "_token", "_tracer")
+
+    _live: Live | Record
 
     def __init__(
-        self, tracer: Tracer, spec: Spec, details: Details, parent: Operation | RemoteParent | None = None
+        self, tracer: Tracer, spec: Spec, details: Details, parent: Live | Record | RemoteParent | None = None
     ) -> None:
         self._parent = parent
         self._tracer = tracer
         self._spec = spec
         self._details = details
 
-    def _begin(self) -> Operation:
+    def _begin(self) -> Live:
         around = current.get()
         parent = around if around is self._tracer.untraced else self._parent or around
-        return self._tracer.begin(self._spec, self._details, parent)
+        return self._tracer.begin(self._spec, self._details, parent, thread.token, True)
 
     def _finish(self, error: BaseException | None) -> None:
-        self._operation.end(error)
+        if isinstance(self._live, Live):
+            self._live.end(error)
+        else:
+            self._tracer.late += 1
 
     def __enter__(self) -> Operation:
-        self._operation = self._begin()
-        self._token = current.set(self._operation)
-        return self._operation
+        self._live = live = self._begin()
+        self._token = current.set(live)
+        return live.handle
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         # Closing in another context or under another block: what is current there is not ours to change.
-        if current.get() is self._operation:
+        if current.get() is self._live:
             current.reset(self._token)
         else:
             self._tracer.misplaced += 1

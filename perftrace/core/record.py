@@ -1,8 +1,9 @@
 """What leaves the core: events and records, immutable plain data."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool | None
 """What an attribute's value is once it is on a record."""
@@ -66,85 +67,283 @@ class Reached(NamedTuple):
     attributes: Attributes
 
 
-class Record(NamedTuple):
-    """A finished operation with its checkpoints: the event of a finish, and all that is kept of it.
+class ThreadName:
+    """The name of a thread; the object itself stands for the thread, by identity."""
 
-    Ids and checkpoints are stored as the engine has them (`trace`, `span`, `parent`, `marks`) and
-    made into text and tuples when read (`trace_id`, `span_id`, `parent_id`, `checkpoints`):
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Fields:
+    """What a record keeps, still writable: the slots that a live operation and its record share.
+
+    One becomes the other by a change of class, which costs a quarter of building the record anew.
+    Ids and checkpoints are kept as the engine has them and made into text and tuples when read:
     most records are filtered, summed or dropped before anybody asks.
     """
 
-    name: str
-    trace: int = 0
-    """128 bits; 0 where a source does not know it."""
-    span: int = 0
-    """64 bits; 0 where a source does not know it."""
-    parent: int | None = None
-    """The span of the operation that this one ran in, here or in another process."""
-    given_id: str | None = None
-    """The operation id that the caller of the explicit API chose; None where it is made of name, key and span."""
-    description: str = ""
-    done: str | None = None
-    """What to say at the finish in place of the description."""
-    key: str | None = None
-    """Whom or what it was done for: a user id, a job number."""
-    key_name: str | None = None
-    """The key's label, such as `user_id`."""
-    start: int = 0
-    """Unix nanoseconds, UTC."""
-    start_mono: int = 0
-    """Nanoseconds of the monotonic clock, comparable within one process."""
-    duration_ns: int = 0
-    outcome: Outcome | None = "ok"
-    """None only for what a source saw start and never end."""
-    error_type: str | None = None
-    error: str | None = None
-    """The exception's text."""
-    attributes: Attributes = NO_ATTRIBUTES
-    slow: bool = False
-    """Took at least as long as its `slow` threshold."""
-    marks: Sequence[Mark] = ()
-    running_ns: int | None = None
-    """How long its own code held the thread, children that ran inside it included; None for a block."""
-    inner_ns: int | None = None
-    """The part of `running_ns` that children held."""
-    steps: int = 0
-    """How often its code was entered: 1 for a function, one more for each suspension of a coroutine."""
-    longest_step_ns: int | None = None
-    link: Link | None = None
-    pid: int = 0
-    thread: str = ""
-    task: str | None = None
-    """The asyncio task that it started in."""
-    sequence: int = 0
-    """Counts the finishes of its process from 1 on."""
-    start_seen: bool = True
-    """False where a source did not see the start: what came before the first checkpoint is not known."""
+    __slots__ = (
+        "_attributes",
+        "_charge",
+        "_failure",
+        "_handle",
+        "_held_by",
+        "_inner",
+        "_is_block",
+        "_link",
+        "_longest",
+        "_operation_id",
+        "_running",
+        "_slow_ns",
+        "_span",
+        "_step_start",
+        "_thread",
+        "_trace",
+        "_tracer",
+        "description",
+        "done",
+        "duration_ns",
+        "error",
+        "error_type",
+        "given_id",
+        "key",
+        "key_name",
+        "marks",
+        "name",
+        "outcome",
+        "parent",
+        "pid",
+        "sequence",
+        "slow",
+        "start",
+        "start_mono",
+        "start_seen",
+        "steps",
+        "task",
+    )
+
+    _charge: Any
+    _failure: str | None
+    _handle: Any
+    _held_by: ThreadName | None
+    _slow_ns: int | None
+    _step_start: int
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        trace: int = 0,
+        span: int = 0,
+        parent: int | None = None,
+        given_id: str | None = None,
+        description: str = "",
+        done: str | None = None,
+        key: str | None = None,
+        key_name: str | None = None,
+        start: int = 0,
+        start_mono: int = 0,
+        duration_ns: int = 0,
+        outcome: Outcome | None = "ok",
+        error_type: str | None = None,
+        error: str | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        slow: bool = False,
+        marks: Sequence[Mark] = (),
+        running_ns: int | None = None,
+        inner_ns: int | None = None,
+        steps: int = 0,
+        longest_step_ns: int | None = None,
+        link: Link | None = None,
+        pid: int = 0,
+        thread: str = "",
+        task: str | None = None,
+        sequence: int = 0,
+        start_seen: bool = True,
+    ) -> None:
+        self._tracer: Any = None
+        self.name = name
+        """As decorated."""
+        self._trace = trace
+        self._span = span
+        self.parent = parent
+        """The span of the operation that this one ran in, here or in another process."""
+        self.given_id = self._operation_id = given_id
+        """The operation id that the caller of the explicit API chose; None where it is made."""
+        self.description = description
+        self.done = done
+        """What to say at the finish in place of the description."""
+        self.key = key
+        """Whom or what it was done for: a user id, a job number."""
+        self.key_name = key_name
+        """The key's label, such as `user_id`."""
+        self.start = start
+        """Unix nanoseconds, UTC."""
+        self.start_mono = start_mono
+        """Nanoseconds of the monotonic clock, comparable within one process."""
+        self.duration_ns = duration_ns
+        self.outcome = outcome
+        """None only for what runs still, or what a source saw start and never end."""
+        self.error_type = error_type
+        self.error = error
+        """The exception's text."""
+        self._attributes: Attributes | None = attributes
+        self.slow = slow
+        """Took at least as long as its `slow` threshold."""
+        self.marks = marks
+        """The checkpoints as the engine keeps them."""
+        self._is_block = running_ns is None
+        self._running = running_ns or 0
+        self._inner = inner_ns or 0
+        self.steps = steps
+        """How often its code was entered: 1 for a function, one more for each suspension of a coroutine."""
+        self._longest = longest_step_ns or 0
+        self._link = None if link is None else (int(link.trace_id, 16), int(link.span_id, 16))
+        self.pid = pid
+        self._thread = ThreadName(thread) if thread else _NO_THREAD
+        self.task = task
+        """The asyncio task that it started in."""
+        self.sequence = sequence
+        """Counts the finishes of its process from 1 on."""
+        self.start_seen = start_seen
+        """False where a source did not see the start: what came before the first checkpoint is not known."""
+
+    def _make_ids(self) -> None:
+        """Draw the ids that nobody has asked for yet; a source's unknown ones stay 0."""
+        tracer = self._tracer
+        if tracer is None:
+            return
+        # Drawn first: between the question and the setter, no other thread gets a turn.
+        trace = tracer.trace_id() if not self._trace else 0
+        span = tracer.span_id() if not self._span else 0
+        if not self._trace:
+            _set_trace(self, trace)
+        if not self._span:
+            _set_span(self, span)
+
+    @property
+    def trace(self) -> int:
+        """128 bits, the same for an operation and everything below it; 0 where a source does not know it."""
+        if not self._trace:
+            self._make_ids()
+        return self._trace
+
+    @property
+    def span(self) -> int:
+        """64 bits, this operation's own; 0 where a source does not know it."""
+        if not self._span:
+            self._make_ids()
+        return self._span
 
     @property
     def trace_id(self) -> str:
-        """32 lower-case hexadecimal digits, the same for an operation and everything below it; empty if unknown."""
+        """`trace` as 32 lower-case hexadecimal digits; empty if unknown."""
         return f"{self.trace:032x}" if self.trace else ""
 
     @property
     def span_id(self) -> str:
-        """16 lower-case hexadecimal digits, this operation's own; empty if unknown."""
+        """`span` as 16 lower-case hexadecimal digits; empty if unknown."""
         return f"{self.span:016x}" if self.span else ""
 
     @property
     def parent_id(self) -> str | None:
-        """The span id of the operation that this one ran in; None for the root of a trace."""
+        """`parent` as 16 lower-case hexadecimal digits; None for the root of a trace."""
         return None if self.parent is None else f"{self.parent:016x}"
 
     @property
     def operation_id(self) -> str:
         """The id that log lines show: the caller's own, or name, key and span id joined."""
-        return self.given_id or make_operation_id(self.name, self.key, self.span)
+        if self._operation_id is None:
+            _set_operation_id(self, make_operation_id(self.name, self.key, self.span))
+        return self._operation_id or ""
+
+    @property
+    def attributes(self) -> Attributes:
+        """By name, plain data."""
+        return self._attributes or NO_ATTRIBUTES
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """The checkpoints in the order in which they were reached."""
         return tuple(Checkpoint(*mark) for mark in self.marks)
+
+    @property
+    def running_ns(self) -> int | None:
+        """How long its own code held the thread, children that ran inside it included; None for a block."""
+        return None if self._is_block else self._running
+
+    @property
+    def inner_ns(self) -> int | None:
+        """The part of `running_ns` that children held."""
+        return None if self._is_block else self._inner
+
+    @property
+    def longest_step_ns(self) -> int | None:
+        """The longest stretch without a suspension; None for a block."""
+        return None if self._is_block else self._longest
+
+    @property
+    def link(self) -> Link | None:
+        """The operation that created this detached one."""
+        return None if self._link is None else Link(f"{self._link[0]:032x}", f"{self._link[1]:016x}")
+
+    @property
+    def thread(self) -> str:
+        """The name of the thread that it started in."""
+        return self._thread.name
+
+
+_NO_THREAD = ThreadName("")
+# Setters that pass a record's immutability: what they set was decided, only not worked out yet.
+_set_trace, _set_span, _set_operation_id = (
+    Fields.__dict__[name].__set__ for name in ("_trace", "_span", "_operation_id")
+)
+
+
+class Record(Fields):
+    """A finished operation with its checkpoints: the event of a finish, and all that is kept of it.
+
+    Immutable; `replace` gives a changed copy. The arguments are its fields, all but the name by keyword.
+    """
+
+    __slots__ = ()
+
+    FIELDS: ClassVar[tuple[str, ...]] = tuple(inspect.signature(Fields).parameters)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the fields by name, as the constructor takes them."""
+        fields = {name: getattr(self, name) for name in self.FIELDS}
+        return {**fields, "attributes": dict(self.attributes), "marks": list(self.marks)}
+
+    def replace(self, **changes: Any) -> "Record":
+        """Give a copy with some fields changed."""
+        return Record(**{**self.as_dict(), **changes})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, "start_seen"):  # what the constructor sets last
+            raise AttributeError(f"a record is immutable: replace({name}=...) gives a changed copy")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a record is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return self.as_dict() == other.as_dict() if isinstance(other, Record) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.trace, self.span, self.sequence))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.as_dict(),)
+
+    def __repr__(self) -> str:
+        return f"Record({self.operation_id!r}, {self.duration_ns / 1e6:.3f}ms, {self.outcome})"
+
+
+def _rebuild(fields: dict[str, Any]) -> Record:
+    return Record(**fields)
 
 
 Event: TypeAlias = Started | Reached | Record

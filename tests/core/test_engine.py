@@ -3,10 +3,11 @@
 import contextvars
 
 from perftrace.core.engine import MAX_CHECKPOINTS, Spec, Tracer, current
-from perftrace.core.record import Reached, Started
+from perftrace.core.record import Reached, Started, ThreadName
 from perftrace.core.sink import Outlet, Sink
 
 PLAIN = (None, "", None, None)
+ONE, TWO = ThreadName("one"), ThreadName("two")
 
 
 class StillClock:
@@ -41,9 +42,9 @@ def make(sink=None):
 def test_an_operation_tells_its_start_its_checkpoints_and_its_finish():
     """Three kinds of event, with one id and the times of the clock."""
     tracer, sink, clock, _ = make()
-    operation = tracer.begin(Spec("job"), ("7", "do it", "did it", None), None)
+    operation = tracer.begin(Spec("job"), ("7", "do it", "did it", None), None, ONE)
     clock.now += 30
-    assert operation.checkpoint("half", size=3) == 30 / 1e9
+    assert operation.handle.checkpoint("half", size=3) == 30 / 1e9
     clock.now += 12
     operation.end()
     started, reached, record = sink.events
@@ -59,9 +60,9 @@ def test_an_operation_tells_its_start_its_checkpoints_and_its_finish():
 def test_a_child_shares_the_trace_and_names_its_parent():
     """The parent need not run any more."""
     tracer, sink, _, _ = make()
-    parent = tracer.begin(Spec("a"), PLAIN, None)
+    parent = tracer.begin(Spec("a"), PLAIN, None, ONE)
     parent.end()
-    tracer.begin(Spec("b"), PLAIN, parent).end()
+    tracer.begin(Spec("b"), PLAIN, parent, ONE).end()
     first, second = (e for e in sink.events if not isinstance(e, Started))
     assert second.trace_id == first.trace_id
     assert second.parent_id == first.span_id
@@ -70,14 +71,15 @@ def test_a_child_shares_the_trace_and_names_its_parent():
 def test_what_comes_after_the_end_is_counted_and_changes_nothing():
     """A late checkpoint, annotation, failure or second end never raises."""
     tracer, sink, clock, _ = make()
-    operation = tracer.begin(Spec("a"), PLAIN, None)
-    operation.end()
+    live = tracer.begin(Spec("a"), PLAIN, None, ONE)
+    operation = live.handle
+    assert live.handle is operation
+    live.end()
     clock.now += 99
     assert operation.checkpoint("x") is None
     operation.annotate(a=1)
     operation.fail("no")
-    operation.end(ValueError("no"))
-    assert tracer.late == 4
+    assert tracer.late == 3
     assert operation.elapsed == 0.0
     assert [type(e).__name__ for e in sink.events] == ["Started", "Record"]
     assert (sink.events[1].outcome, sink.events[1].checkpoints) == ("ok", ())
@@ -94,7 +96,7 @@ def test_a_checkpoint_without_an_operation_is_an_orphan():
 def test_a_failure_without_an_exception_is_an_error():
     """The text is the error, and there is no type."""
     tracer, sink, _, _ = make()
-    operation = tracer.begin(Spec("a"), PLAIN, None)
+    operation = tracer.begin(Spec("a"), PLAIN, None, ONE)
     operation.fail("card refused")
     operation.end()
     assert (sink.events[-1].outcome, sink.events[-1].error_type, sink.events[-1].error) == (
@@ -112,7 +114,7 @@ def test_a_broken_exception_text_is_replaced():
             raise RuntimeError
 
     tracer, sink, _, _ = make()
-    tracer.begin(Spec("a"), PLAIN, None).end(MuteError())
+    tracer.begin(Spec("a"), PLAIN, None, ONE).end(MuteError())
     assert (sink.events[-1].error_type, sink.events[-1].error) == ("MuteError", "<unprintable MuteError: RuntimeError>")
 
 
@@ -125,7 +127,7 @@ def test_a_raising_sink_is_counted_and_reported_once():
 
     tracer, _, _, faults = make(Broken())
     for _ in range(3):
-        tracer.begin(Spec("a"), PLAIN, None).end()
+        tracer.begin(Spec("a"), PLAIN, None, ONE).end()
     books = tracer.outlets[0].books()
     assert (books.accepted, books.written, books.dropped, books.errors) == (3, 0, {"error": 3}, 3)
     assert len(faults) == 1
@@ -136,12 +138,12 @@ def test_what_a_sink_traces_is_not_traced():
 
     class Selfish(Sink):
         def finished(self, record):
-            self.seen = (tracer.begin(Spec("inner"), PLAIN, current.get()), tracer.current_operation())
+            self.seen = (tracer.begin(Spec("inner"), PLAIN, current.get(), ONE), tracer.current_operation())
             self.seen[0].end()
             tracer.checkpoint("x")
 
     tracer, sink, _, faults = make(Selfish())
-    tracer.begin(Spec("a"), PLAIN, None).end()
+    tracer.begin(Spec("a"), PLAIN, None, ONE).end()
     assert tracer.reentrant == 2
     assert sink.seen[1] is None
     assert faults == []
@@ -151,9 +153,9 @@ def test_what_a_sink_traces_is_not_traced():
 def test_checkpoints_are_capped_and_the_rest_is_counted():
     """A loop without end cannot eat the memory."""
     tracer, sink, _, _ = make()
-    operation = tracer.begin(Spec("a"), PLAIN, None)
+    operation = tracer.begin(Spec("a"), PLAIN, None, ONE)
     for _ in range(MAX_CHECKPOINTS + 5):
-        assert operation.checkpoint("x") is not None
+        assert operation.handle.checkpoint("x") is not None
     operation.end()
     assert len(sink.events[-1].checkpoints) == MAX_CHECKPOINTS
     assert tracer.overflowed_checkpoints == 5
@@ -162,17 +164,17 @@ def test_checkpoints_are_capped_and_the_rest_is_counted():
 def test_running_time_is_charged_to_the_operation_whose_step_it_ran_inside():
     """A block holds no thread of its own and hands its children's part on; a task's creator gets nothing."""
     tracer, sink, clock, _ = make()
-    outer = tracer.begin(Spec("outer"), PLAIN, None, 1)
-    block = tracer.begin(Spec("block"), PLAIN, outer)
-    child = tracer.begin(Spec("child"), PLAIN, block, 1)
+    outer = tracer.begin(Spec("outer"), PLAIN, None, ONE)
+    block = tracer.begin(Spec("block"), PLAIN, outer, ONE, True)
+    child = tracer.begin(Spec("child"), PLAIN, block, ONE)
     clock.now += 10
     child.end()
     block.end()
     outer.let_go(clock.now)
-    elsewhere = tracer.begin(Spec("elsewhere"), PLAIN, outer, 2)
+    elsewhere = tracer.begin(Spec("elsewhere"), PLAIN, outer, TWO)
     clock.now += 100
     elsewhere.end()
-    outer.hold(1, clock.now)
+    outer.hold(ONE, clock.now)
     clock.now += 5
     outer.end()
     records = {e.name: e for e in sink.events if not isinstance(e, Started)}
@@ -187,8 +189,8 @@ def test_running_time_is_charged_to_the_operation_whose_step_it_ran_inside():
 def test_attributes_become_plain_data():
     """Nothing of the user's objects is kept."""
     tracer, sink, _, _ = make()
-    operation = tracer.begin(Spec("a"), PLAIN, None)
-    operation.annotate(n=1, t=True, big=2**70, o=contextvars)
+    operation = tracer.begin(Spec("a"), PLAIN, None, ONE)
+    operation.handle.annotate(n=1, t=True, big=2**70, o=contextvars)
     operation.end()
     attributes = sink.events[-1].attributes
     assert (attributes["n"], attributes["t"], attributes["big"]) == (1, True, "<int of 71 bits>")
