@@ -40,17 +40,18 @@ class Decorator(Protocol):
 class Timed(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """A decorated function: the function's equal in all but the call.
 
-    `wrapt.FunctionWrapper`'s own call spends 0.8 µs, most of it on a `__self__` lookup that fails
-    and on binding; this one goes straight to the closure built at decoration.
+    Each is of a subclass of its own whose `__call__` is the closure that `timed` built: CPython enters
+    it at once. A `__call__` that looks the closure up costs 0.2 µs more, and
+    `wrapt.FunctionWrapper`'s own 0.8, most of it on a `__self__` that is not there.
     """
+
+    def __new__(cls, wrapped: Any, call: Callable[..., Any]) -> "Timed":
+        """Make the subclass and its one object."""
+        own = type(cls.__name__, (cls,), {"__call__": call, "__module__": cls.__module__})
+        return super().__new__(own)
 
     def __init__(self, wrapped: Any, call: Callable[..., Any]) -> None:
         super().__init__(wrapped, _unused)
-        self._self_call = call
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call the function, timed."""
-        return self._self_call(*args, **kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None or not hasattr(type(self.__wrapped__), "__get__"):
@@ -135,7 +136,7 @@ def timed(
         if inspect.isclass(function) or not callable(function):
             raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")
         if enabled is False:
-            return Timed(function, function)
+            return Timed(function, _straight(function))
         name = _name(_name_of(function) if operation is None else operation)
         arguments = Arguments(function, name)
         read_key, key_name = arguments.key(key)
@@ -192,6 +193,15 @@ def _closure(
     return _call(function, spec, common, asked)
 
 
+def _straight(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Build what a function runs that is decorated and not enabled."""
+
+    def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
 def _call(
     function: Callable[..., Any], spec: Spec, common: Details, asked: Callable[[], object] | None
 ) -> Callable[..., Any]:
@@ -200,7 +210,7 @@ def _call(
     # Looked up once: at each call, a closure's cell costs a third of an attribute.
     begin, get_current, set_current, reset_current = tracer.begin, current.get, current.set, current.reset
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
         if not tracer.live or (asked is not None and not _true(asked)):
             return function(*args, **kwargs)
         live = begin(spec, common if read is None else read(args, kwargs), get_current(), thread.token)
@@ -228,7 +238,7 @@ def _steps_call(
     """Build what a decorated coroutine or generator function runs: argument errors come from the call."""
     read = spec.details
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
         inner = function(*args, **kwargs)
         if not tracer.live or (asked is not None and not _true(asked)):
             return inner
