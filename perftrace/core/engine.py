@@ -129,7 +129,7 @@ class Live(Fields):
 
     def fail(self, text: str) -> None:
         """Make the outcome `error` without an exception."""
-        self._failure = plain(text)
+        self.outcome, self.error = "error", plain(text)
 
     @property
     def handle(self) -> "Operation":
@@ -163,7 +163,8 @@ class Live(Fields):
         done: what to say at the finish, in place of what was said at the start.
         """
         tracer: Tracer = self._tracer
-        now = tracer.monotonic_ns()
+        read_clock = tracer.monotonic_ns
+        now = read_clock()
         self.duration_ns = duration = now - self.start_mono
         if self._held_by is not None:
             if self.steps == 0:  # most have but one step: `let_go` inline
@@ -179,13 +180,11 @@ class Live(Fields):
             outcome = outcome_of(error)
             if outcome == "error":
                 self.error_type, self.error = type(error).__name__, plain(error)
-        if self._failure is not None and outcome == "ok":
-            outcome, self.error = "error", self._failure
+        if self.outcome is None or outcome != "ok":  # else `fail` has decided it
+            self.outcome = outcome
         if done:
             self.done = plain(done)
-        if self._slow_ns is not None and duration >= self._slow_ns:
-            self.slow = True
-        self.outcome = outcome
+        self.slow = self._slow_ns is not None and duration >= self._slow_ns
         self.sequence = tracer.sequence = tracer.sequence + 1
         self._charge = self._handle = None
         self.__class__ = Record  # type: ignore[assignment]  # nothing is copied: see Fields
@@ -196,9 +195,10 @@ class Live(Fields):
 
     def snapshot(self) -> Record:
         """Give what is known so far as a record with outcome None."""
-        fields = {name: getattr(self, name) for name in Record.FIELDS if name != "duration_ns"}
+        decided_at_the_end = {"duration_ns", "sequence", "slow", "outcome", "marks"}
+        fields = {name: getattr(self, name) for name in Record.FIELDS if name not in decided_at_the_end}
         now = self._tracer.monotonic_ns()
-        return Record(**{**fields, "marks": tuple(self.marks)}, duration_ns=now - self.start_mono)
+        return Record(**fields, marks=tuple(self.marks), duration_ns=now - self.start_mono, outcome=None)
 
 
 class Operation:
@@ -453,18 +453,17 @@ class Tracer:
         live._tracer = self
         live.name = spec.name
         live.key_name = spec.key_name
-        live._slow_ns = spec.slow_ns
         live.key, live.description, live.done, live._attributes = details
         live.given_id = live._operation_id = given_id
-        live._charge = live._link = live._failure = live._handle = None
+        live._charge = live._link = live._handle = live._held_by = None
         live.parent = live.task = live.outcome = live.error_type = live.error = None
-        live._inner = live._running = live._longest = live._trace = live._span = 0
-        live.steps = live.sequence = live.duration_ns = 0
-        live.slow = False
+        live._inner = live._running = live._longest = live._trace = live._span = live.steps = 0
+        live._slow_ns = spec.slow_ns
         live.start_seen = True
-        live._is_block = is_block
         live._thread = token
-        live._held_by = None if is_block else token
+        live._is_block = is_block
+        if not is_block:
+            live._held_by = token
         live.marks = []
         live.pid = self.pid
         if parent is not None:
@@ -483,8 +482,9 @@ class Tracer:
             task = _current_task(loop)
             if task is not None:
                 live.task = task.get_name()
-        live.start = self.wall_ns()
-        live.start_mono = live._step_start = self.monotonic_ns()
+        wall_ns, monotonic_ns = self.wall_ns, self.monotonic_ns
+        live.start = wall_ns()
+        live.start_mono = live._step_start = monotonic_ns()
         if self.on_started is not None:
             self.on_started(
                 Started(
@@ -515,7 +515,8 @@ class Tracer:
         if type(live) is Live and not attributes and type(name) is type(description) is str:
             marks = live.marks
             if self.on_reached is None and len(marks) < MAX_CHECKPOINTS:
-                elapsed: int = self.monotonic_ns() - live.start_mono
+                now = self.monotonic_ns  # not called as a method: a slot is found faster as an attribute
+                elapsed: int = now() - live.start_mono
                 marks.append((name, description, elapsed, NO_ATTRIBUTES))  # type: ignore[attr-defined]
                 return elapsed / 1e9
         if live is None:

@@ -87,7 +87,6 @@ class Fields:
     __slots__ = (
         "_attributes",
         "_charge",
-        "_failure",
         "_handle",
         "_held_by",
         "_inner",
@@ -125,7 +124,6 @@ class Fields:
     )
 
     _charge: Any
-    _failure: str | None
     _handle: Any
     _held_by: ThreadName | None
     _slow_ns: int | None
