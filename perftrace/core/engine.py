@@ -14,7 +14,7 @@ from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import (
@@ -604,6 +604,9 @@ class Steps(_Stepping):
 
     __slots__ = ()
 
+    _suspended: ClassVar[type]
+    """What it becomes at its first suspension."""
+
     def send(self, value: Any = None) -> Any:
         """Run to the next suspension."""
         # `_enter`, `_suspend` and `_end` inline: each call costs a tenth of a short coroutine's whole price.
@@ -629,6 +632,8 @@ class Steps(_Stepping):
         self._current = _get_current()
         _reset_current(token)
         if type(live) is Live:
+            if live.steps == 0:
+                _set_class(self, self._suspended)
             live.let_go(self._tracer.monotonic_ns())
         return result
 
@@ -663,10 +668,6 @@ class Steps(_Stepping):
         self._end(token, None, "closed")
         return result
 
-    def __del__(self) -> None:
-        if type(self._live) is Live:
-            self.close()
-
     def __iter__(self) -> "Steps":
         return self
 
@@ -692,6 +693,30 @@ class GeneratorSteps(Steps, Generator[Any, Any, Any]):
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return types.GeneratorType
+
+
+class _Suspended:
+    """Only what was suspended once can be left early: whatever runs straight through pays for no finalizer."""
+
+    __slots__ = ()
+
+    def __del__(self: Any) -> None:
+        if type(self._live) is Live:
+            self.close()
+
+
+class _SuspendedCoroutine(_Suspended, CoroutineSteps):
+    __slots__ = ()
+
+
+class _SuspendedGenerator(_Suspended, GeneratorSteps):
+    __slots__ = ()
+
+
+CoroutineSteps._suspended = _SuspendedCoroutine
+GeneratorSteps._suspended = _SuspendedGenerator
+# Past the `__class__` that says coroutine or generator.
+_set_class = object.__dict__["__class__"].__set__
 
 
 class AsyncGeneratorSteps(_Stepping, AsyncGenerator[Any, Any]):
