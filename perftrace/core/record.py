@@ -366,7 +366,7 @@ _ENCODED = {ord(c): f"%{ord(c):02X}" for c in "%|"} | {
 
 def encode_name(name: str) -> str:
     """Percent-encode blanks, `|`, `%` and controls, so that a name can stand in an id; all else stays."""
-    return name.translate(_ENCODED)
+    return name if name.isidentifier() else name.translate(_ENCODED)
 
 
 def make_operation_id(name: str, key: str | None, span: int) -> str:

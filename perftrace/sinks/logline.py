@@ -65,32 +65,35 @@ def _not_silenced(level: int) -> bool:
 
 def _log(level: int, line: str) -> None:
     # Not Logger.info: looking for the caller costs more than the line, and would find perftrace.
-    place = ("(unknown file)", 0)
-    record = LOGGER.makeRecord(LOGGER.name, level, *place, line, (), None, "(unknown function)")
-    if LOGGER.hasHandlers():
-        record.msg = _fitting(line)
-        LOGGER.handle(record)
-    elif LOGGER.level == logging.NOTSET:
-        if LOGGER.filter(record):
-            _STANDARD_ERROR.handle(record)
-    else:
-        LOGGER.handle(record)
-
-
-def _fitting(line: str) -> str:
-    """Escape what the stream of one of the application's handlers could not encode."""
+    record = LOGGER.makeRecord(LOGGER.name, level, "(unknown file)", 0, line, (), None, "(unknown function)")
+    has_handlers = False
     logger: logging.Logger | None = LOGGER
     while logger is not None:
         for handler in logger.handlers:
+            has_handlers = True
             stream = getattr(handler, "stream", None)
             encoding = getattr(stream, "encoding", None)
-            if not isinstance(encoding, str) or encoding.lower().startswith("utf"):
-                continue
-            try:
-                line.encode(encoding, getattr(stream, "errors", None) or "strict")
-            except (UnicodeError, LookupError):
-                line = line.encode(encoding, "backslashreplace").decode(encoding)
+            if encoding not in _WIDE and isinstance(encoding, str):
+                record.msg = _fitting(record.msg, encoding, getattr(stream, "errors", None) or "strict")
         logger = logger.parent if logger.propagate else None
+    if has_handlers or LOGGER.level != logging.NOTSET:
+        LOGGER.handle(record)
+    elif LOGGER.filter(record):
+        _STANDARD_ERROR.handle(record)
+
+
+_WIDE = {None, "utf-8", "UTF-8", "utf8", "utf-16", "utf-32"}
+"""Encodings that know every character, as streams call them."""
+
+
+def _fitting(line: str, encoding: str, errors: str) -> str:
+    """Escape what the stream of one of the application's handlers could not encode."""
+    try:
+        line.encode(encoding, errors)
+    except UnicodeError:
+        return line.encode(encoding, "backslashreplace").decode(encoding)
+    except LookupError:  # an encoding that Python does not know: the handler's own matter
+        return line
     return line
 
 
