@@ -6,6 +6,7 @@ import sys
 from perftrace.core.record import Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
+from perftrace.sinks.logrecord import RecordMaker
 
 LOGGER = logging.getLogger("performance_monitor")
 """Where lines and perftrace's own warnings go."""
@@ -64,8 +65,7 @@ def _not_silenced(level: int) -> bool:
 
 
 def _log(level: int, line: str) -> None:
-    # Not Logger.info: looking for the caller costs more than the line, and would find perftrace.
-    record = LOGGER.makeRecord(LOGGER.name, level, "(unknown file)", 0, line, (), None, "(unknown function)")
+    record = _RECORDS.make(level, line)
     has_handlers = False
     logger: logging.Logger | None = LOGGER
     while logger is not None:
@@ -111,5 +111,6 @@ class _StandardError(logging.Handler):
         stream.flush()
 
 
+_RECORDS = RecordMaker(LOGGER)
 _STANDARD_ERROR = _StandardError()
 _STANDARD_ERROR.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
