@@ -1,0 +1,190 @@
+"""One record, one JSON line: the written form of records, version 1."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from perftrace.core.record import NO_ATTRIBUTES, Attributes, Link, Mark, Outcome, Record, make_operation_id
+
+VERSION = 1
+_OUTCOMES = frozenset(get_args(Outcome))
+
+
+class NewerVersionError(ValueError):
+    """A line of a version that this reader does not know."""
+
+
+def encode(record: Record) -> bytes:
+    """Write a record as one line with its LF; what is empty is left out."""
+    fields: dict[str, Any] = {
+        "v": VERSION,
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "parent_id": record.parent_id,
+        "operation_id": record.operation_id,
+        "name": record.name,
+        "key": record.key,
+        "key_name": record.key_name,
+        "description": record.description,
+        "done": record.done,
+        "start": record.start or None,
+        "start_mono": record.start_mono or None,
+        "duration_ns": record.duration_ns,
+        "outcome": record.outcome,
+        "error_type": record.error_type,
+        "error": record.error,
+        "slow": record.slow or None,
+        "checkpoints": [_checkpoint(mark) for mark in record.marks],
+        "attributes": _finite(record.attributes),
+        "running_ns": record.running_ns,
+        "inner_ns": record.inner_ns,
+        "steps": record.steps or None,
+        "longest_step_ns": record.longest_step_ns,
+        "link": None if record.link is None else record.link._asdict(),
+        "pid": record.pid or None,
+        "thread": record.thread,
+        "task": record.task,
+        "sequence": record.sequence or None,
+        "start_seen": None if record.start_seen else False,
+    }
+    kept = {name: value for name, value in fields.items() if value not in (None, "", [], {}) or name in _ALWAYS}
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # A lone surrogate becomes \\udXXX, which is JSON's own way to write it.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+_ALWAYS = frozenset({"parent_id", "duration_ns", "outcome"})
+
+
+def _checkpoint(mark: Mark) -> dict[str, Any]:
+    name, description, elapsed, attributes = mark
+    checkpoint: dict[str, Any] = {"name": name, "description": description, "elapsed_ns": elapsed}
+    if not description:
+        del checkpoint["description"]
+    if attributes:
+        checkpoint["attributes"] = _finite(attributes)
+    return checkpoint
+
+
+def _finite(attributes: Attributes) -> dict[str, Any]:
+    """Write as text what JSON has no number for."""
+    return {n: str(v) if isinstance(v, float) and not math.isfinite(v) else v for n, v in attributes.items()}
+
+
+def decode(line: bytes | str) -> Record:
+    """Read a line; keys that are not known are ignored, missing ones have their defaults.
+
+    Raises NewerVersionError, a ValueError, for a version to come, and ValueError for what is no record.
+    """
+    try:
+        fields = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deep for a record") from None
+    if not isinstance(fields, dict):
+        raise ValueError("no JSON object")
+    version = fields.get("v")
+    if type(version) is int and version > VERSION:
+        raise NewerVersionError(f"a record of version {version}; this reader knows {VERSION}")
+    if version != VERSION or type(version) is not int:
+        raise ValueError("no record: it has no version")
+    try:
+        return _record(fields)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"a damaged record: {error}") from None
+
+
+def _record(fields: Mapping[str, Any]) -> Record:
+    name = _text(fields["name"])
+    key = _optional_text(fields.get("key"))
+    span = _identity(fields.get("span_id"), 16)
+    parent = fields.get("parent_id")
+    operation_id = _text(fields.get("operation_id", ""))
+    outcome = fields.get("outcome")
+    if outcome is not None and outcome not in _OUTCOMES:
+        raise ValueError(f"an unknown outcome: {outcome!r}")
+    link = fields.get("link")
+    return Record(
+        name,
+        trace=_identity(fields.get("trace_id"), 32),
+        span=span,
+        parent=None if parent is None else _identity(parent, 16),
+        given_id=None if operation_id in ("", make_operation_id(name, key, span)) else operation_id,
+        description=_text(fields.get("description", "")),
+        done=_optional_text(fields.get("done")),
+        key=key,
+        key_name=_optional_text(fields.get("key_name")),
+        start=_whole(fields.get("start", 0)),
+        start_mono=_whole(fields.get("start_mono", 0)),
+        duration_ns=max(0, _whole(fields["duration_ns"])),
+        outcome=outcome,
+        error_type=_optional_text(fields.get("error_type")),
+        error=_optional_text(fields.get("error")),
+        attributes=_attributes(fields.get("attributes")),
+        slow=fields.get("slow") is True,
+        marks=[_mark(checkpoint) for checkpoint in fields.get("checkpoints", ())],
+        running_ns=_optional_whole(fields.get("running_ns")),
+        inner_ns=_optional_whole(fields.get("inner_ns")),
+        steps=_whole(fields.get("steps", 0)),
+        longest_step_ns=_optional_whole(fields.get("longest_step_ns")),
+        link=None if link is None else Link(f"{_identity(link['trace_id'], 32):032x}", _span_text(link["span_id"])),
+        pid=_whole(fields.get("pid", 0)),
+        thread=_text(fields.get("thread", "")),
+        task=_optional_text(fields.get("task")),
+        sequence=_whole(fields.get("sequence", 0)),
+        start_seen=fields.get("start_seen", True) is not False,
+    )
+
+
+def _span_text(value: object) -> str:
+    return f"{_identity(value, 16):016x}"
+
+
+def _mark(checkpoint: Mapping[str, Any]) -> Mark:
+    return (
+        _text(checkpoint["name"]),
+        _text(checkpoint.get("description", "")),
+        _whole(checkpoint["elapsed_ns"]),
+        _attributes(checkpoint.get("attributes")),
+    )
+
+
+def _identity(value: object, digits: int) -> int:
+    """Read an id of so many hexadecimal digits; 0 for one that is not there."""
+    if value is None or value == "":
+        return 0
+    text = _text(value)
+    if len(text) != digits or not set(text) <= set("0123456789abcdef"):
+        raise TypeError(f"no id of {digits} hexadecimal digits: {text[:40]!r}")
+    return int(text, 16)
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise TypeError(f"no text: {type(value).__name__}")
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"no whole number: {type(value).__name__}")
+    return value
+
+
+def _optional_whole(value: object) -> int | None:
+    return None if value is None else _whole(value)
+
+
+def _attributes(value: object) -> Attributes:
+    if value is None:
+        return NO_ATTRIBUTES
+    if not isinstance(value, dict):
+        raise TypeError(f"no attributes: {type(value).__name__}")
+    return {n: v if type(v) in _SCALARS else json.dumps(v, ensure_ascii=False) for n, v in value.items()}
+
+
+_SCALARS = {str, int, float, bool, type(None)}

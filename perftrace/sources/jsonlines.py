@@ -1,0 +1,30 @@
+"""Files of JSON lines -> records."""
+
+import io
+from collections.abc import Iterator
+
+from perftrace.core.record import Record
+from perftrace.formats.jsonl import decode
+from perftrace.sources.reading import Books
+
+
+def read_lines(path: str, lines: Iterator[bytes], books: Books) -> Iterator[Record]:
+    """Read records and keep the books; what is damaged or of a newer version is counted and placed."""
+    for number, raw in enumerate(lines, 1):
+        books.lines += 1
+        line = raw.removeprefix(b"\xef\xbb\xbf").strip()
+        if not line:
+            continue
+        try:
+            record = decode(line)
+        except ValueError:
+            books.miss(path, number)
+        else:
+            books.used += 1
+            yield record
+
+
+def looks_like(first: bytes) -> bool:
+    """Tell by its first line whether a file holds records as JSON lines."""
+    line = io.BytesIO(first.removeprefix(b"\xef\xbb\xbf").lstrip()).readline()
+    return line.startswith(b"{") and b'"v"' in line and b'"duration_ns"' in line
