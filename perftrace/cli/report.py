@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from perftrace.analysis.report import report
-from perftrace.sources.logfile import LogSource
+from perftrace.sources.files import FileSource
 from perftrace.sources.reading import Books
 from perftrace.views.terminal import report_text
 
@@ -27,7 +27,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = LogSource(options.files)
+    source = FileSource(options.files)
     found = report(source, source.unfinished)
     for error in source.errors:
         print(f"perftrace: {error}", file=sys.stderr)

@@ -208,6 +208,11 @@ class Fields:
         self.start_seen = start_seen
         """False where a source did not see the start: what came before the first checkpoint is not known."""
 
+    def sealed(self) -> "Record":
+        """Make this a record, by changing its class: it is written no more."""
+        self.__class__ = Record
+        return self  # type: ignore[return-value]
+
     def _make_ids(self) -> None:
         """Draw the ids that nobody has asked for yet; a source's unknown ones stay 0."""
         tracer = self._tracer

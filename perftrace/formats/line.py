@@ -144,12 +144,14 @@ def _either(field: str) -> str:
     return "|".join(re.escape(getattr(words, field)) for words in WORDS.values())
 
 
-_HEAD = re.compile(
-    r"⏱️  \[PERF\] (?:" + "|".join(f"(?P<{kind}>{_either(kind)})" for kind in ("start", "checkpoint", "done")) + "): "
-)
 _MARK = re.compile(r"(?:⏱️|\\u23f1\\ufe0f) *\[PERF\]")
-_ELAPSED = re.compile(rf" \| (?:{_either('elapsed')}): (\d+)\.(\d{{3}})s$")
-_TOOK = re.compile(rf" \| (?:{_either('took')}): (\d+)\.(\d{{3}})s(?= \| |$)")
+_KINDS: dict[str, Literal["start", "checkpoint", "done"]] = {
+    **{words.start: "start" for words in WORDS.values()},
+    **{words.checkpoint: "checkpoint" for words in WORDS.values()},
+    **{words.done: "done" for words in WORDS.values()},
+}
+_ELAPSED = {words.elapsed for words in WORDS.values()}
+_TOOK = {words.took for words in WORDS.values()}
 _ERROR = re.compile(rf"(?:{_either('error')}): ?(.*)")
 _TYPED = re.compile(r"([^\W\d]\w*): (.+)|([A-Z]\w*)")
 _FIELD = re.compile(r"([^\s=]+)=(.*)")
@@ -171,51 +173,69 @@ def parse(text: str) -> Line | None:
     A line that a narrow stream wrote with backslash escapes, the clock sign's among them, is read as
     what was meant.
     """
-    text = text.rstrip("\r\n")
-    if "\\u23f1" in text and "⏱" not in text:
-        text = _unescape(text)
-    head = _HEAD.search(text)
-    if head is None:
+    # Plain searches, no pattern: this runs once a line, and logs have millions.
+    at = text.find(MARKER)
+    if at < 0:
+        if "\\u23f1" in text and "⏱" not in text:
+            text = _unescape(text)
+            at = text.find(MARKER)
+        if at < 0:
+            return None
+    at += len(MARKER)
+    colon = text.find(": ", at)
+    kind = _KINDS.get(text[at:colon])
+    if kind is None:
         return None
-    kind, body = head.lastgroup, text[head.end() :]
+    body = text[colon + 2 :].rstrip("\r\n")
     if kind == "start":
         return Line("start", body) if " - " in body else None
     if kind == "checkpoint":
-        end = _ELAPSED.search(body)
-        return Line("checkpoint", body[: end.start()], _ns(end)) if end else None
-    for took in _TOOK.finditer(body):
-        line = _done(body, took)
-        if line is not None:
-            return line
+        body, _, tail = body.rpartition(" | ")
+        elapsed = _duration(tail, _ELAPSED)
+        return None if elapsed is None or not body else Line("checkpoint", body, elapsed)
+    parts = body.split(" | ")
+    for number in range(1, len(parts)):
+        took = _duration(parts[number], _TOOK)
+        if took is not None:
+            line = _done(parts, number, took)
+            if line is not None:
+                return line
     return None
 
 
-def _done(body: str, took: re.Match[str]) -> Line | None:
-    """Read a finish whose duration stands at `took`; None if something else than additions follows."""
+def _duration(text: str, words: Container[str]) -> int | None:
+    """Read `<word>: <seconds, 3 decimals>s` as nanoseconds; None if it is something else."""
+    word, _, seconds = text.partition(": ")
+    digits = seconds[:-5] + seconds[-4:-1]
+    if word not in words or seconds[-5:-4] != "." or seconds[-1:] != "s" or not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(digits) * 1_000_000 if len(digits) > 3 else None
+
+
+def _done(parts: list[str], number: int, took: int) -> Line | None:
+    """Read a finish whose duration is a certain part; None if something else than additions follows."""
+    body = parts[0] if number == 1 else " | ".join(parts[:number])
     outcome: Outcome = "ok"
     error_type, error, slow, fields = None, None, False, []
-    for field in body[took.end() :].split(" | ")[1:]:
-        if field in _OUTCOMES:
+    for field in parts[number + 1 :]:
+        if found := _FIELD.fullmatch(field):
+            fields.append((found[1], found[2]))
+        elif field in _OUTCOMES:
             outcome = _OUTCOMES[field]
         elif field in _SLOW:
             slow = True
         elif found := _ERROR.fullmatch(field):
             outcome, (error_type, error) = "error", _split_error(found[1].replace("\\|", "|"))
-        elif found := _FIELD.fullmatch(field):
-            fields.append((unquote(found[1]), found[2].replace("\\|", "|")))
         else:
             return None
-    return Line("done", body[: took.start()], _ns(took), outcome, error_type, error, slow, tuple(fields))
+    read = tuple((unquote(name), value.replace("\\|", "|")) for name, value in fields)
+    return Line("done", body, took, outcome, error_type, error, slow, read)
 
 
 def _split_error(text: str) -> tuple[str | None, str | None]:
     """Split into type and text; a lone word is a type if it begins with a capital, as types do."""
     typed = _TYPED.fullmatch(text)
     return (typed[1] or typed[3], typed[2]) if typed else (None, text)
-
-
-def _ns(duration: re.Match[str]) -> int:
-    return int(duration[1]) * 1_000_000_000 + int(duration[2]) * 1_000_000
 
 
 def _unescape(text: str) -> str:
@@ -244,8 +264,10 @@ def split_checkpoint(body: str, started: Container[str]) -> tuple[str, str, str]
     `started`: the ids that are known; the longest of them that fits wins. Without one the id ends
     after 16 hexadecimal digits, else at the last dot.
     """
-    end = body.find(" - ")
-    subject, text = (body, "") if end < 0 else (body[:end], body[end + 3 :])
+    subject, _, text = body.partition(" - ")
+    operation_id, _, name = subject.rpartition(".")
+    if operation_id in started:  # nearly always
+        return operation_id, unquote(name) if "%" in name else name, text
     at = len(subject)
     while (at := subject.rfind(".", 0, at)) > 0:
         if subject[:at] in started:
@@ -277,6 +299,8 @@ def split_id(operation_id: str, key: str | None = None, names: Container[str] = 
     rest = operation_id[: unique.start()] if unique else operation_id
     made = unique is not None and len(unique[0]) == 17
     span = int(unique[0][1:], 16) if unique and made else 0
+    if key and rest.endswith(f"_{key}") and "%" not in rest and len(rest) > len(key) + 1:  # nearly always
+        return Identity(rest[: -len(key) - 1], key, span)
     whole = _decoded(rest, made)
     if key is None and whole in names:
         return Identity(whole, None, span)

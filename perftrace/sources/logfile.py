@@ -1,96 +1,91 @@
 """Log files with perftrace's lines among any others -> records."""
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator
 from datetime import datetime
-from typing import BinaryIO
+from typing import Any
 
-from perftrace.core.record import NO_ATTRIBUTES, Mark, Record
+from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record
 from perftrace.formats.line import Identity, Line, escape, is_ours, parse, split_body, split_checkpoint, split_id
-from perftrace.sources.reading import Source
+from perftrace.sources.reading import Books
 
-MAX_LINE = 1 << 20
-"""Bytes of a line that are looked at; what is longer is no line of ours."""
 RECENT = 10_000
 """How many finished ids are remembered, to tell a line written twice from a new run."""
 
 
-@dataclass(slots=True)
 class _Run:
     """What is known of an operation whose finish has not been read."""
 
-    operation_id: str
-    description: str = ""
-    start: int = 0
-    start_seen: bool = True
-    marks: list[Mark] = field(default_factory=list)
+    __slots__ = ("description", "line", "marks", "operation_id", "start_seen")
+
+    def __init__(self, operation_id: str, description: str, line: str, start_seen: bool) -> None:
+        self.operation_id = operation_id
+        self.description = description
+        self.line = line
+        """The beginning of its start line, where the time stands."""
+        self.marks: list[Mark] = []
+        self.start_seen = start_seen
 
 
-class LogSource(Source):
-    """Reads log files in the order given, as one stream: a run may begin in one and end in the next.
+class LogReader:
+    """Reads lines of any number of files as one stream: a run may begin in one and end in the next.
 
-    paths: files, or `-` for standard input.
+    Memory holds what is open, and nothing of what has ended but the last ids.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        super().__init__()
-        self._paths = list(paths)
+    def __init__(self, books: Books) -> None:
+        self._books = books
         self._running: dict[str, _Run] = {}
+        self._given_up: list[_Run] = []
         self._names: set[str] = set()
         self._recent: dict[str, None] = {}
+        self._times = _Times()
 
-    def __iter__(self) -> Iterator[Record]:
-        for path in self._paths:
-            try:
-                with _open(path) as file:
-                    yield from self._read_file(path, file)
-            except OSError as error:
-                self.errors.append(f"{path}: {error.strerror or error}")
-        self.unfinished += [self._unfinished(run) for run in self._running.values()]
-        self._running.clear()
-
-    def _read_file(self, path: str, file: BinaryIO) -> Iterator[Record]:
-        used_before, binary = self.books.used, False
-        for number, raw in enumerate(_lines(file), 1):
-            self.books.lines += 1
+    def read(self, path: str, lines: Iterator[bytes]) -> Iterator[Record]:
+        """Read the lines of one file and give what finishes in them."""
+        books = self._books
+        for number, raw in enumerate(lines, 1):
+            books.lines += 1
             if b"[PERF]" not in raw:
-                binary = binary or b"\0" in raw
                 continue
             text = raw.decode("utf-8", "replace")
             line = parse(text)
-            if line is not None:
-                self.books.used += 1
-                record = self._take(line, text)
-                if record is not None:
-                    yield record
-            elif is_ours(text):
-                self.books.miss(path, number)
-        if self.books.used == used_before and binary:
-            self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
+            if text.startswith("{"):
+                text, line = _unwrap(text) or (text, line)
+            if line is None:
+                if is_ours(text):
+                    books.miss(path, number)
+                continue
+            books.used += 1
+            if line.kind == "checkpoint":
+                self._reach(line)
+            elif line.kind == "start":
+                self._start(line, text)
+            elif record := self._finish(line):
+                yield record
 
-    def _take(self, line: Line, text: str) -> Record | None:
-        if line.kind == "start":
-            operation_id, description = split_body(line.body)
-            self._start(operation_id, description, text)
-            return None
-        if line.kind == "checkpoint":
-            operation_id, name, description = split_checkpoint(line.body, self._running)
-            run = self._running.get(operation_id)
-            if run is None:
-                run = self._running[operation_id] = _Run(operation_id, start_seen=False)
-            run.marks.append((name, description, line.duration_ns, NO_ATTRIBUTES))
-            return None
-        return self._finish(line)
+    def unfinished(self) -> list[Record]:
+        """Give what started and never ended, as records with outcome None."""
+        runs = [*self._given_up, *self._running.values()]
+        return [self._record(run, split_id(run.operation_id, names=self._names), None) for run in runs]
 
-    def _start(self, operation_id: str, description: str, text: str) -> None:
+    def _reach(self, line: Line) -> None:
+        operation_id, name, description = split_checkpoint(line.body, self._running)
+        run = self._running.get(operation_id)
+        if run is None:
+            if operation_id in self._recent:
+                return  # written after its finish, by a second handler or a late line
+            run = self._running[operation_id] = _Run(operation_id, "", "", False)
+        run.marks.append((name, description, line.duration_ns, NO_ATTRIBUTES))
+
+    def _start(self, line: Line, text: str) -> None:
+        operation_id, description = split_body(line.body)
         former = self._running.get(operation_id)
         if former is not None:
             if split_id(operation_id).span:
                 return  # such an id never starts twice: two handlers wrote the same line
-            self.unfinished.append(self._unfinished(former))
-        self._running[operation_id] = _Run(operation_id, description, _time_of(text))
+            self._given_up.append(former)
+        self._running[operation_id] = _Run(operation_id, description, text[:40], True)
 
     def _finish(self, line: Line) -> Record | None:
         operation_id, done = self._split_finish(line.body)
@@ -98,28 +93,11 @@ class LogSource(Source):
         if run is None:
             if operation_id in self._recent:
                 return None
-            run = _Run(operation_id, start_seen=False)
+            run = _Run(operation_id, "", "", False)
         key_name, identity = self._identify(operation_id, line.fields)
         if identity.span:
             self._remember(operation_id)
-        return Record(
-            identity.name,
-            span=identity.span,
-            given_id=operation_id,
-            description=run.description,
-            done=done,
-            key=identity.key,
-            key_name=key_name,
-            start=run.start,
-            duration_ns=line.duration_ns,
-            outcome=line.outcome,
-            error_type=line.error_type,
-            error=line.error,
-            attributes=dict(line.fields if key_name is None else line.fields[1:]),
-            slow=line.slow,
-            marks=run.marks,
-            start_seen=run.start_seen,
-        )
+        return self._record(run, identity, line, done, key_name)
 
     def _split_finish(self, body: str) -> tuple[str, str]:
         """Split a finish by the ids that run: an id of the explicit API may hold ` - ` itself."""
@@ -132,7 +110,8 @@ class LogSource(Source):
 
     def _identify(self, operation_id: str, fields: tuple[tuple[str, str], ...]) -> tuple[str | None, Identity]:
         """Split the id by the key, if the first field names it: its value ends what stands before the unique part."""
-        for name, value in fields[:1]:
+        if fields:
+            name, value = fields[0]
             identity = split_id(operation_id, value)
             if identity.span and value in (identity.key, escape(identity.key or "")):
                 self._names.add(identity.name)
@@ -144,39 +123,80 @@ class LogSource(Source):
         if len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
 
-    def _unfinished(self, run: _Run) -> Record:
-        identity = split_id(run.operation_id, names=self._names)
-        return Record(
+    def _record(
+        self, run: _Run, identity: Identity, line: Line | None, done: str | None = None, key_name: str | None = None
+    ) -> Record:
+        fields = Fields(
             identity.name,
             span=identity.span,
             given_id=run.operation_id,
             description=run.description,
+            done=done,
             key=identity.key,
-            start=run.start,
+            key_name=key_name,
+            start=self._times.of(run.line),
             outcome=None,
             marks=run.marks,
             start_seen=run.start_seen,
         )
+        if line is not None:
+            fields.duration_ns = line.duration_ns
+            fields.outcome = line.outcome
+            fields.error_type, fields.error = line.error_type, line.error
+            fields.slow = line.slow
+            if line.fields:
+                fields._attributes = dict(line.fields if key_name is None else line.fields[1:])
+        return fields.sealed()
 
 
-def _open(path: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb")
+def _unwrap(text: str) -> tuple[str, Line] | None:
+    """Read a line that a container runtime or log shipper wrapped in JSON; None if it is no such thing."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    for inner in _texts(found):
+        line = parse(inner)
+        if line is not None:
+            time = next((v for k in ("time", "timestamp", "@timestamp") if isinstance(v := found.get(k), str)), "")
+            return (inner if inner[:1].isdigit() else time), line
+    return None
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Give lines, ended by LF alone; of an endless one only its first `MAX_LINE` bytes, so that memory is bounded."""
-    while raw := file.readline(MAX_LINE):
-        yield raw
-        while len(raw) == MAX_LINE and not raw.endswith(b"\n"):
-            raw = file.readline(MAX_LINE)
+def _texts(found: Any) -> Iterator[str]:
+    """Give the texts of an object that may hold a line, down to its second level."""
+    for value in found.values() if isinstance(found, dict) else ():
+        if isinstance(value, str) and "[PERF]" in value:
+            yield value
+        elif isinstance(value, dict):
+            yield from (v for v in value.values() if isinstance(v, str) and "[PERF]" in v)
 
 
-def _time_of(text: str) -> int:
-    """Read the time that a formatter put before a line, as Unix nanoseconds in local time; 0 if there is none."""
+class _Times:
+    """Reads the time that a formatter put before a line; lines of one second are read once."""
+
+    def __init__(self) -> None:
+        self._second = ""
+        self._ns = 0
+
+    def of(self, line: str) -> int:
+        """Give Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
+        second = line[:19]
+        if second != self._second:
+            self._second, self._ns = second, _unix_ns(second)
+        if not self._ns:
+            return 0
+        zone = line[19:].lstrip(",.0123456789")
+        if zone[:1] in ("Z", "+", "-") and "T" in second:
+            return _unix_ns(line[: 19 + len(line[19:]) - len(zone)][:23] + zone[:6].split(" ")[0])
+        milliseconds = line[20:23]
+        return self._ns + (int(milliseconds) * 1_000_000 if milliseconds.isdigit() and milliseconds.isascii() else 0)
+
+
+def _unix_ns(text: str) -> int:
     if not text[:1].isdigit():
         return 0
     try:
-        time = datetime.fromisoformat(text[:23].replace(",", "."))
-        return round(time.timestamp() * 1000) * 1_000_000
+        return round(datetime.fromisoformat(text.replace(",", ".")).timestamp() * 1000) * 1_000_000
     except (ValueError, OverflowError, OSError):
         return 0

@@ -3,7 +3,7 @@
 import pytest
 
 from perftrace import sources
-from perftrace.sources.logfile import MAX_LINE, LogSource
+from perftrace.sources.files import MAX_LINE, FileSource
 from perftrace.sources.reading import SourceError
 
 CLOCK = "\u23f1\ufe0f  [PERF] "
@@ -26,7 +26,7 @@ def read(tmp_path):
             path = tmp_path / f"{number}.log"
             path.write_bytes(text if isinstance(text, bytes) else text.encode())
             paths.append(str(path))
-        source = LogSource(paths)
+        source = FileSource(paths)
         return list(source), source
 
     return read

@@ -1,0 +1,106 @@
+"""Opens what is named on a command line and tells by its content how to read it."""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO, cast
+
+from perftrace.core.record import Record
+from perftrace.sources.jsonlines import looks_like, read_lines
+from perftrace.sources.logfile import LogReader
+from perftrace.sources.reading import Source
+
+MAX_LINE = 1 << 20
+"""Bytes of a line that are looked at; what is longer is no line of ours."""
+_GZIP = b"\x1f\x8b"
+
+
+class FileSource(Source):
+    """Reads files in the order given: logs and JSON lines, plain or gzipped.
+
+    paths: files, or `-` for standard input.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        super().__init__()
+        self._paths = list(paths)
+        self._logs = LogReader(self.books)
+
+    def __iter__(self) -> Iterator[Record]:
+        for path in self._paths:
+            try:
+                with _open(path) as file:
+                    yield from self._records(path, file)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                self.errors.append(f"{path}: damaged gzip, read up to there: {error}")
+            except OSError as error:
+                self.errors.append(f"{path}: {error.strerror or error}")
+        self.unfinished += self._logs.unfinished()
+
+    def _records(self, path: str, file: BinaryIO) -> Iterator[Record]:
+        used = self.books.used
+        watched = _Watched(file)
+        lines = iter(watched)
+        first = next(lines, b"")
+        everything = _chain(first, lines)
+        if looks_like(first):
+            for record in read_lines(path, everything, self.books):
+                if record.outcome is None:
+                    self.unfinished.append(record)
+                else:
+                    yield record
+        else:
+            yield from self._logs.read(path, everything)
+        if self.books.used == used and watched.has_nul:
+            self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
+
+
+def _open(path: str) -> AbstractContextManager[BinaryIO]:
+    if path == "-":
+        return nullcontext(sys.stdin.buffer)
+    file = open(path, "rb")  # noqa: SIM115  # handed on
+    if file.peek(2)[:2] == _GZIP:
+        return cast("AbstractContextManager[BinaryIO]", _Gunzipped(file))
+    return file
+
+
+class _Gunzipped(gzip.GzipFile):
+    """A gzipped file that closes the one below it, too."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._below = file
+
+    def close(self) -> None:
+        super().close()
+        self._below.close()
+
+
+class _Watched:
+    """Gives lines, ended by LF alone, and tells whether there were bytes that no log has.
+
+    Of an endless line only the first `MAX_LINE` bytes are given, so that memory is bounded.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.has_nul = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        read = self._file.readline
+        looked_at = 0
+        while raw := read(MAX_LINE):
+            if looked_at < MAX_LINE:  # whatever is binary shows it early
+                looked_at += len(raw)
+                self.has_nul = self.has_nul or b"\0" in raw
+            yield raw
+            while len(raw) == MAX_LINE and not raw.endswith(b"\n"):
+                raw = read(MAX_LINE)
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
