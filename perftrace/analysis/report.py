@@ -106,18 +106,21 @@ def report(records: Iterable[Record], unfinished: Sequence[Record] = ()) -> Repo
         samples = operations.get(record.name)
         if samples is None:
             samples = operations[record.name] = _Samples()
-        samples.durations.append(record.duration_ns)
-        samples.failures += record.outcome in ("error", "abandoned")
-        samples.cancelled += record.outcome == "cancelled"
+        duration = record.duration_ns
+        samples.durations.append(duration)
+        if record.outcome != "ok":
+            samples.failures += record.outcome in ("error", "abandoned")
+            samples.cancelled += record.outcome == "cancelled"
+        segments = samples.segments
         for name, length in segments_of(record):
-            lengths = samples.segments.get(name)
+            lengths = segments.get(name)
             if lengths is None:
-                lengths = samples.segments[name] = array("q")
+                lengths = segments[name] = array("q")
             lengths.append(length)
         if len(slowest) < SLOWEST:
-            heapq.heappush(slowest, (record.duration_ns, -number, record))
-        elif record.duration_ns > slowest[0][0]:
-            heapq.heapreplace(slowest, (record.duration_ns, -number, record))
+            heapq.heappush(slowest, (duration, -number, record))
+        elif duration > slowest[0][0]:
+            heapq.heapreplace(slowest, (duration, -number, record))
     for record in unfinished:
         operations.setdefault(record.name, _Samples()).never_ended += 1
     found = [_operation(name, samples) for name, samples in operations.items()]
@@ -134,14 +137,14 @@ def segments_of(record: Record) -> list[tuple[str, int]]:
     The first is left out where the start was not seen: nobody knows where it began.
     """
     segments = []
-    before: int | None = 0 if record.start_seen else None
+    before = 0 if record.start_seen else None
     for name, _, elapsed, _ in record.marks:
         if before is not None:
-            segments.append((name, max(0, elapsed - before)))
+            segments.append((name, elapsed - before if elapsed > before else 0))
         before = elapsed
     if before is not None:
         # Lines round to milliseconds, each on its own: a last checkpoint may seem to lie past the end.
-        segments.append((END, max(0, record.duration_ns - before)))
+        segments.append((END, record.duration_ns - before if record.duration_ns > before else 0))
     return segments
 
 

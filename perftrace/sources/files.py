@@ -14,6 +14,7 @@ from perftrace.sources.reading import Source
 
 MAX_LINE = 1 << 20
 """Bytes of a line that are looked at; what is longer is no line of ours."""
+_PEEK = 1 << 16
 _GZIP = b"\x1f\x8b"
 
 
@@ -42,17 +43,14 @@ class FileSource(Source):
     def _records(self, path: str, file: BinaryIO) -> Iterator[Record]:
         used = self.books.used
         watched = _Watched(file)
-        lines = iter(watched)
-        first = next(lines, b"")
-        everything = _chain(first, lines)
-        if looks_like(first):
-            for record in read_lines(path, everything, self.books):
+        if looks_like(file.peek(_PEEK)):  # type: ignore[attr-defined]  # buffered and gzipped files have it
+            for record in read_lines(path, iter(watched), self.books):
                 if record.outcome is None:
                     self.unfinished.append(record)
                 else:
                     yield record
         else:
-            yield from self._logs.read(path, everything)
+            yield from self._logs.read(path, iter(watched))
         if self.books.used == used and watched.has_nul:
             self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
 
@@ -98,9 +96,3 @@ class _Watched:
             yield raw
             while len(raw) == MAX_LINE and not raw.endswith(b"\n"):
                 raw = read(MAX_LINE)
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest

@@ -6,11 +6,25 @@ from datetime import datetime
 from typing import Any
 
 from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record
-from perftrace.formats.line import Identity, Line, escape, is_ours, parse, split_body, split_checkpoint, split_id
+from perftrace.formats.line import (
+    Identity,
+    Line,
+    escape,
+    is_ours,
+    parse,
+    parse_plain,
+    split_body,
+    split_checkpoint,
+    split_id,
+)
 from perftrace.sources.reading import Books
 
 RECENT = 10_000
 """How many finished ids are remembered, to tell a line written twice from a new run."""
+
+
+_TAKEN = Record("")
+"""Says that a line was taken and ended nothing."""
 
 
 class _Run:
@@ -43,26 +57,55 @@ class LogReader:
 
     def read(self, path: str, lines: Iterator[bytes]) -> Iterator[Record]:
         """Read the lines of one file and give what finishes in them."""
-        books = self._books
-        for number, raw in enumerate(lines, 1):
-            books.lines += 1
-            if b"[PERF]" not in raw:
-                continue
-            text = raw.decode("utf-8", "replace")
-            line = parse(text)
-            if text.startswith("{"):
-                text, line = _unwrap(text) or (text, line)
-            if line is None:
-                if is_ours(text):
-                    books.miss(path, number)
-                continue
-            books.used += 1
-            if line.kind == "checkpoint":
-                self._reach(line)
-            elif line.kind == "start":
-                self._start(line, text)
-            elif record := self._finish(line):
-                yield record
+        number = 0
+        try:
+            for number, raw in enumerate(lines, 1):  # counted in the end, once
+                if b"[PERF]" not in raw:
+                    continue
+                text = raw.decode("utf-8", "replace")
+                record = self._take_plain(text) or self._take(path, number, text)
+                if record is not None and record is not _TAKEN:
+                    yield record
+        finally:
+            self._books.lines += number
+
+    def _take_plain(self, text: str) -> Record | None:
+        """Take a line of the usual form whose run is open; None where it is none."""
+        plain = parse_plain(text)
+        if plain is None:
+            return None
+        run = self._running.get(plain[0])
+        if run is None:
+            return None
+        self._books.used += 1
+        if len(plain) == 5:
+            _, name, description, seconds, milliseconds = plain
+            elapsed = int(seconds) * 1_000_000_000 + int(milliseconds) * 1_000_000
+            run.marks.append((name, description, elapsed, NO_ATTRIBUTES))
+            return _TAKEN
+        operation_id, done, seconds, milliseconds, field, value = plain
+        took = int(seconds) * 1_000_000_000 + int(milliseconds) * 1_000_000
+        del self._running[operation_id]
+        fields = () if field is None or value is None else ((field, value),)
+        return self._ended(run, Line("done", "", took, fields=fields), done)
+
+    def _take(self, path: str, number: int, text: str) -> Record | None:
+        """Take any line."""
+        line = parse(text)
+        if text.startswith("{"):
+            text, line = _unwrap(text) or (text, line)
+        if line is None:
+            if is_ours(text):
+                self._books.miss(path, number)
+            return None
+        self._books.used += 1
+        if line.kind == "checkpoint":
+            self._reach(line)
+        elif line.kind == "start":
+            self._start(line, text)
+        else:
+            return self._finish(line)
+        return None
 
     def unfinished(self) -> list[Record]:
         """Give what started and never ended, as records with outcome None."""
@@ -94,9 +137,12 @@ class LogReader:
             if operation_id in self._recent:
                 return None
             run = _Run(operation_id, "", "", False)
-        key_name, identity = self._identify(operation_id, line.fields)
+        return self._ended(run, line, done)
+
+    def _ended(self, run: _Run, line: Line, done: str) -> Record:
+        key_name, identity = self._identify(run.operation_id, line.fields)
         if identity.span:
-            self._remember(operation_id)
+            self._remember(run.operation_id)
         return self._record(run, identity, line, done, key_name)
 
     def _split_finish(self, body: str) -> tuple[str, str]:
