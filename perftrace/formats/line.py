@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Container, Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from perftrace.core.record import Outcome, Record, encode_name
@@ -59,6 +59,7 @@ NOTES: dict[Language, Notes] = {
 }
 
 MARKER = "⏱️  [PERF] "
+_MARKER_LENGTH = len(MARKER)
 """How each line begins: U+23F1 U+FE0F, two blanks."""
 
 
@@ -232,65 +233,6 @@ def _done(parts: list[str], number: int, took: int) -> Line | None:
     return Line("done", body, took, outcome, error_type, error, slow, read)
 
 
-def _split_error(text: str) -> tuple[str | None, str | None]:
-    """Split into type and text; a lone word is a type if it begins with a capital, as types do."""
-    typed = _TYPED.fullmatch(text)
-    return (typed[1] or typed[3], typed[2]) if typed else (None, text)
-
-
-class PlainCheckpoint(NamedTuple):
-    """A checkpoint line of the usual form, taken apart by one pattern."""
-
-    operation_id: str
-    name: str
-    description: str
-    seconds: str
-    milliseconds: str
-
-
-class PlainDone(NamedTuple):
-    """A finish of the usual form: outcome `ok`, no `|` in its text, at most one field."""
-
-    operation_id: str
-    text: str
-    seconds: str
-    milliseconds: str
-    field: str | None
-    value: str | None
-
-
-def _plain(words: Words) -> dict[str, re.Pattern[str]]:
-    """Build the patterns of one language's usual lines, by the first letter of the word."""
-    checkpoint = rf"{words.checkpoint}: (\S+)\.([^\s%]+) - (.*) \| {words.elapsed}: (\d+)\.(\d{{3}})s\r?\n?"
-    done = rf"{words.done}: (\S+) - ([^|]*) \| {words.took}: (\d+)\.(\d{{3}})s(?: \| (\w+)=([^|\\\r\n]*))?\r?\n?"
-    return {words.checkpoint[0]: re.compile(checkpoint, re.ASCII), words.done[0]: re.compile(done)}
-
-
-_PLAIN = {letter: pattern for words in WORDS.values() for letter, pattern in _plain(words).items()}
-_IS_CHECKPOINT = {words.checkpoint[0] for words in WORDS.values()}
-
-
-def parse_plain(text: str) -> PlainCheckpoint | PlainDone | None:
-    """Read a checkpoint or finish of the usual form in one go; None sends the rest to `parse`.
-
-    It says of a line what `parse` and the split of its id say together, at a third of their price; whether
-    the id is one that runs is for the caller to see.
-    """
-    at = text.find(MARKER) + len(MARKER)
-    letter = text[at : at + 1]
-    pattern = _PLAIN.get(letter)
-    if pattern is None or at < len(MARKER):
-        return None
-    found = pattern.fullmatch(text, at)
-    if found is None:
-        return None
-    groups = found.groups()
-    return _new(PlainCheckpoint, groups) if letter in _IS_CHECKPOINT else _new(PlainDone, groups)
-
-
-_new = tuple.__new__
-
-
 def _unescape(text: str) -> str:
     """Read back what a narrow stream escaped; what `escape` wrote stays as it stands."""
 
@@ -299,6 +241,47 @@ def _unescape(text: str) -> str:
         return match[0] if code > 0x10FFFF or _UNSAFE.match(chr(code)) else chr(code)
 
     return _ESCAPED.sub(read, text)
+
+
+def _split_error(text: str) -> tuple[str | None, str | None]:
+    """Split into type and text; a lone word is a type if it begins with a capital, as types do."""
+    typed = _TYPED.fullmatch(text)
+    return (typed[1] or typed[3], typed[2]) if typed else (None, text)
+
+
+Plain: TypeAlias = tuple[Any, ...]
+"""A line of the usual form, taken apart by one pattern.
+
+A checkpoint: operation id, name, text, whole seconds, milliseconds. A finish, with outcome `ok` and
+at most one field: operation id, text, whole seconds, milliseconds, the field's name and value or None.
+"""
+CHECKPOINT_PARTS = 5
+
+
+def _plain(words: Words) -> dict[str, re.Pattern[str]]:
+    """Build the patterns of one language's usual lines, by the first letter of the word."""
+    seconds = r"(\d+)\.(\d{3})s"
+    checkpoint = rf"{words.checkpoint}: ([^ ]+)\.([^ %]+) - ([^|]*) \| {words.elapsed}: {seconds}\r?\n?"
+    done = rf"{words.done}: ([^ ]+) - ([^|]*) \| {words.took}: {seconds}(?: \| (\w+)=([^|\\\r\n]*))?\r?\n?"
+    return {words.checkpoint[0]: re.compile(checkpoint, re.ASCII), words.done[0]: re.compile(done, re.ASCII)}
+
+
+_PLAIN = {letter: pattern for words in WORDS.values() for letter, pattern in _plain(words).items()}
+
+
+def parse_plain(text: str) -> Plain | None:
+    """Read a checkpoint or finish of the usual form in one go; None sends the rest to `parse`.
+
+    It says of a line what `parse` and the split of its id say together, at a third of their price; whether
+    the id is one that runs is for the caller to see.
+    """
+    at = text.find(MARKER)
+    if at < 0:
+        return None
+    at += _MARKER_LENGTH
+    pattern = _PLAIN.get(text[at : at + 1])
+    found = None if pattern is None else pattern.fullmatch(text, at)
+    return None if found is None else found.groups()
 
 
 def split_body(body: str) -> tuple[str, str]:

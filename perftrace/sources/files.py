@@ -1,6 +1,7 @@
 """Opens what is named on a command line and tells by its content how to read it."""
 
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from perftrace.sources.logfile import LogReader
 from perftrace.sources.reading import Source
 
 MAX_LINE = 1 << 20
-"""Bytes of a line that are looked at; what is longer is no line of ours."""
+"""Characters of a line that are looked at; what is longer is no line of ours."""
 _PEEK = 1 << 16
 _GZIP = b"\x1f\x8b"
 
@@ -77,22 +78,24 @@ class _Gunzipped(gzip.GzipFile):
 
 
 class _Watched:
-    """Gives lines, ended by LF alone, and tells whether there were bytes that no log has.
+    """Gives lines, ended by LF alone, and tells whether there were characters that no log has.
 
-    Of an endless line only the first `MAX_LINE` bytes are given, so that memory is bounded.
+    Bytes that are not UTF-8 become U+FFFD. Of an endless line only the first `MAX_LINE` characters are
+    given, so that memory is bounded.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._text = io.TextIOWrapper(file, "utf-8", "replace", newline="\n")
         self.has_nul = False
 
-    def __iter__(self) -> Iterator[bytes]:
-        read = self._file.readline
+    def __iter__(self) -> Iterator[str]:
+        read = self._text.readline
         looked_at = 0
-        while raw := read(MAX_LINE):
+        while line := read(MAX_LINE):
             if looked_at < MAX_LINE:  # whatever is binary shows it early
-                looked_at += len(raw)
-                self.has_nul = self.has_nul or b"\0" in raw
-            yield raw
-            while len(raw) == MAX_LINE and not raw.endswith(b"\n"):
-                raw = read(MAX_LINE)
+                looked_at += len(line)
+                self.has_nul = self.has_nul or "\0" in line
+            yield line
+            while len(line) == MAX_LINE and not line.endswith("\n"):
+                line = read(MAX_LINE)
+        self._text.detach()

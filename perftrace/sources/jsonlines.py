@@ -8,11 +8,11 @@ from perftrace.formats.jsonl import decode
 from perftrace.sources.reading import Books
 
 
-def read_lines(path: str, lines: Iterator[bytes], books: Books) -> Iterator[Record]:
+def read_lines(path: str, lines: Iterator[str], books: Books) -> Iterator[Record]:
     """Read records and keep the books; what is damaged or of a newer version is counted and placed."""
     for number, raw in enumerate(lines, 1):
         books.lines += 1
-        line = raw.removeprefix(b"\xef\xbb\xbf").strip()
+        line = raw.removeprefix("\ufeff").strip()
         if not line:
             continue
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record
 from perftrace.formats.line import (
+    CHECKPOINT_PARTS,
     Identity,
     Line,
     escape,
@@ -55,14 +56,11 @@ class LogReader:
         self._recent: dict[str, None] = {}
         self._times = _Times()
 
-    def read(self, path: str, lines: Iterator[bytes]) -> Iterator[Record]:
+    def read(self, path: str, lines: Iterator[str]) -> Iterator[Record]:
         """Read the lines of one file and give what finishes in them."""
         number = 0
         try:
-            for number, raw in enumerate(lines, 1):  # counted in the end, once
-                if b"[PERF]" not in raw:
-                    continue
-                text = raw.decode("utf-8", "replace")
+            for number, text in enumerate(lines, 1):
                 record = self._take_plain(text) or self._take(path, number, text)
                 if record is not None and record is not _TAKEN:
                     yield record
@@ -78,7 +76,7 @@ class LogReader:
         if run is None:
             return None
         self._books.used += 1
-        if len(plain) == 5:
+        if len(plain) == CHECKPOINT_PARTS:
             _, name, description, seconds, milliseconds = plain
             elapsed = int(seconds) * 1_000_000_000 + int(milliseconds) * 1_000_000
             run.marks.append((name, description, elapsed, NO_ATTRIBUTES))
@@ -91,6 +89,8 @@ class LogReader:
 
     def _take(self, path: str, number: int, text: str) -> Record | None:
         """Take any line."""
+        if "[PERF]" not in text:
+            return None
         line = parse(text)
         if text.startswith("{"):
             text, line = _unwrap(text) or (text, line)
