@@ -1,5 +1,6 @@
 """The log line: the only place that knows its words, in both languages and both directions."""
 
+import functools
 import re
 from collections.abc import Container, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -252,25 +253,34 @@ def _split_error(text: str) -> tuple[str | None, str | None]:
 Plain: TypeAlias = tuple[Any, ...]
 """A line of the usual form, taken apart by one pattern.
 
-A checkpoint: operation id, name, text, whole seconds, milliseconds. A finish, with outcome `ok` and
-at most one field: operation id, text, whole seconds, milliseconds, the field's name and value or None.
+A start: operation id, text. A checkpoint: operation id, name, text, seconds. A finish, with outcome `ok`
+and at most one field: operation id, text, seconds, the field's name and value or None.
 """
-CHECKPOINT_PARTS = 5
+START_PARTS, CHECKPOINT_PARTS = 2, 4
 
 
 def _plain(words: Words) -> dict[str, re.Pattern[str]]:
     """Build the patterns of one language's usual lines, by the first letter of the word."""
-    seconds = r"(\d+)\.(\d{3})s"
+    seconds = r"(\d+\.\d{3})s"
     checkpoint = rf"{words.checkpoint}: ([^ ]+)\.([^ %]+) - ([^|]*) \| {words.elapsed}: {seconds}\r?\n?"
     done = rf"{words.done}: ([^ ]+) - ([^|]*) \| {words.took}: {seconds}(?: \| (\w+)=([^|\\\r\n]*))?\r?\n?"
-    return {words.checkpoint[0]: re.compile(checkpoint, re.ASCII), words.done[0]: re.compile(done, re.ASCII)}
+    start = rf"{words.start}: ([^ ]+) - (.*)"
+    patterns = {words.start: start, words.checkpoint: checkpoint, words.done: done}
+    return {word[0]: re.compile(pattern, re.ASCII) for word, pattern in patterns.items()}
 
 
 _PLAIN = {letter: pattern for words in WORDS.values() for letter, pattern in _plain(words).items()}
 
 
+@functools.lru_cache(maxsize=8192)
+def nanoseconds(seconds: str) -> int:
+    """Read `0.051` as nanoseconds; most of a log's durations are the same few thousand texts."""
+    whole, _, milliseconds = seconds.partition(".")
+    return int(whole) * 1_000_000_000 + int(milliseconds) * 1_000_000
+
+
 def parse_plain(text: str) -> Plain | None:
-    """Read a checkpoint or finish of the usual form in one go; None sends the rest to `parse`.
+    """Read a line of the usual form in one go; None sends the rest to `parse`.
 
     It says of a line what `parse` and the split of its id say together, at a third of their price; whether
     the id is one that runs is for the caller to see.

@@ -15,7 +15,7 @@ from perftrace.sources.reading import Source
 
 MAX_LINE = 1 << 20
 """Characters of a line that are looked at; what is longer is no line of ours."""
-_PEEK = 1 << 16
+_BLOCK = _PEEK = 1 << 16
 _GZIP = b"\x1f\x8b"
 
 
@@ -78,7 +78,7 @@ class _Gunzipped(gzip.GzipFile):
 
 
 class _Watched:
-    """Gives lines, ended by LF alone, and tells whether there were characters that no log has.
+    """Gives lines, which LF alone ends, without their LF, and tells whether there were characters that no log has.
 
     Bytes that are not UTF-8 become U+FFFD. Of an endless line only the first `MAX_LINE` characters are
     given, so that memory is bounded.
@@ -89,13 +89,16 @@ class _Watched:
         self.has_nul = False
 
     def __iter__(self) -> Iterator[str]:
-        read = self._text.readline
-        looked_at = 0
-        while line := read(MAX_LINE):
+        # Block by block: asking for each line on its own costs three times as much.
+        read = self._text.read
+        looked_at, rest = 0, ""
+        while block := read(_BLOCK):
             if looked_at < MAX_LINE:  # whatever is binary shows it early
-                looked_at += len(line)
-                self.has_nul = self.has_nul or "\0" in line
-            yield line
-            while len(line) == MAX_LINE and not line.endswith("\n"):
-                line = read(MAX_LINE)
+                looked_at += len(block)
+                self.has_nul = self.has_nul or "\0" in block
+            lines = (rest + block).split("\n")
+            rest = lines.pop()[:MAX_LINE]
+            yield from lines
+        if rest:
+            yield rest
         self._text.detach()

@@ -8,10 +8,12 @@ from typing import Any
 from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record
 from perftrace.formats.line import (
     CHECKPOINT_PARTS,
+    START_PARTS,
     Identity,
     Line,
     escape,
     is_ours,
+    nanoseconds,
     parse,
     parse_plain,
     split_body,
@@ -21,7 +23,7 @@ from perftrace.formats.line import (
 from perftrace.sources.reading import Books
 
 RECENT = 10_000
-"""How many finished ids are remembered, to tell a line written twice from a new run."""
+"""How many finished ids are remembered at least, to tell a line written twice from a new run."""
 
 
 _TAKEN = Record("")
@@ -53,7 +55,8 @@ class LogReader:
         self._running: dict[str, _Run] = {}
         self._given_up: list[_Run] = []
         self._names: set[str] = set()
-        self._recent: dict[str, None] = {}
+        self._recent: set[str] = set()
+        self._before: set[str] = set()
         self._times = _Times()
 
     def read(self, path: str, lines: Iterator[str]) -> Iterator[Record]:
@@ -74,18 +77,26 @@ class LogReader:
             return None
         run = self._running.get(plain[0])
         if run is None:
+            if len(plain) != START_PARTS or text[:1] == "{":
+                return None
+            self._books.used += 1
+            self._running[plain[0]] = _Run(plain[0], plain[1].rstrip("\r"), text[:40], True)
+            return _TAKEN
+        if len(plain) == START_PARTS:
             return None
         self._books.used += 1
         if len(plain) == CHECKPOINT_PARTS:
-            _, name, description, seconds, milliseconds = plain
-            elapsed = int(seconds) * 1_000_000_000 + int(milliseconds) * 1_000_000
-            run.marks.append((name, description, elapsed, NO_ATTRIBUTES))
+            run.marks.append((plain[1], plain[2], nanoseconds(plain[3]), NO_ATTRIBUTES))
             return _TAKEN
-        operation_id, done, seconds, milliseconds, field, value = plain
-        took = int(seconds) * 1_000_000_000 + int(milliseconds) * 1_000_000
+        operation_id, done, seconds, field, value = plain
         del self._running[operation_id]
-        fields = () if field is None or value is None else ((field, value),)
-        return self._ended(run, Line("done", "", took, fields=fields), done)
+        key_name, identity = self._identify(operation_id, () if field is None else ((field, value),))
+        fields = self._fields(run, identity, done, key_name)
+        fields.duration_ns = nanoseconds(seconds)
+        fields.outcome = "ok"
+        if field is not None and key_name is None:
+            fields._attributes = {field: value}
+        return fields.sealed()
 
     def _take(self, path: str, number: int, text: str) -> Record | None:
         """Take any line."""
@@ -110,13 +121,13 @@ class LogReader:
     def unfinished(self) -> list[Record]:
         """Give what started and never ended, as records with outcome None."""
         runs = [*self._given_up, *self._running.values()]
-        return [self._record(run, split_id(run.operation_id, names=self._names), None) for run in runs]
+        return [self._fields(run, split_id(run.operation_id, names=self._names)).sealed() for run in runs]
 
     def _reach(self, line: Line) -> None:
         operation_id, name, description = split_checkpoint(line.body, self._running)
         run = self._running.get(operation_id)
         if run is None:
-            if operation_id in self._recent:
+            if operation_id in self._recent or operation_id in self._before:
                 return  # written after its finish, by a second handler or a late line
             run = self._running[operation_id] = _Run(operation_id, "", "", False)
         run.marks.append((name, description, line.duration_ns, NO_ATTRIBUTES))
@@ -134,16 +145,20 @@ class LogReader:
         operation_id, done = self._split_finish(line.body)
         run = self._running.pop(operation_id, None)
         if run is None:
-            if operation_id in self._recent:
+            if operation_id in self._recent or operation_id in self._before:
                 return None
             run = _Run(operation_id, "", "", False)
         return self._ended(run, line, done)
 
     def _ended(self, run: _Run, line: Line, done: str) -> Record:
         key_name, identity = self._identify(run.operation_id, line.fields)
-        if identity.span:
-            self._remember(run.operation_id)
-        return self._record(run, identity, line, done, key_name)
+        fields = self._fields(run, identity, done, key_name)
+        fields.duration_ns = line.duration_ns
+        fields.outcome = line.outcome
+        fields.error_type, fields.error = line.error_type, line.error
+        fields.slow = line.slow
+        fields._attributes = dict(line.fields if key_name is None else line.fields[1:])
+        return fields.sealed()
 
     def _split_finish(self, body: str) -> tuple[str, str]:
         """Split a finish by the ids that run: an id of the explicit API may hold ` - ` itself."""
@@ -164,15 +179,13 @@ class LogReader:
                 return name, identity
         return None, split_id(operation_id, names=self._names)
 
-    def _remember(self, operation_id: str) -> None:
-        self._recent[operation_id] = None
-        if len(self._recent) > RECENT:
-            del self._recent[next(iter(self._recent))]
-
-    def _record(
-        self, run: _Run, identity: Identity, line: Line | None, done: str | None = None, key_name: str | None = None
-    ) -> Record:
-        fields = Fields(
+    def _fields(self, run: _Run, identity: Identity, done: str | None = None, key_name: str | None = None) -> Fields:
+        """Begin a record with what is known of a run; remember its id."""
+        if identity.span:
+            self._recent.add(run.operation_id)
+            if len(self._recent) > RECENT:
+                self._before, self._recent = self._recent, set()
+        return Fields(
             identity.name,
             span=identity.span,
             given_id=run.operation_id,
@@ -185,14 +198,6 @@ class LogReader:
             marks=run.marks,
             start_seen=run.start_seen,
         )
-        if line is not None:
-            fields.duration_ns = line.duration_ns
-            fields.outcome = line.outcome
-            fields.error_type, fields.error = line.error_type, line.error
-            fields.slow = line.slow
-            if line.fields:
-                fields._attributes = dict(line.fields if key_name is None else line.fields[1:])
-        return fields.sealed()
 
 
 def _unwrap(text: str) -> tuple[str, Line] | None:
