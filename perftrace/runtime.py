@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from enum import Enum
+from importlib.metadata import entry_points
 from typing import Any, TypedDict, cast, get_args
 
 from perftrace.core.engine import Clock, SystemClock, Tracer
@@ -14,14 +15,19 @@ from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record
 from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
 from perftrace.formats.line import NOTES, Language, Notes
+from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.sinks.logline import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
 
 tracer = Tracer()
 """What every decorated function, block and timer of the process reports to."""
 
-NAMED_SINKS: dict[str, Callable[[], Sink]] = {"log": LogSink, "memory": MemorySink}
-"""What `configure(sinks=["..."])` knows by name."""
+NAMED_SINKS: dict[str, Callable[..., Sink]] = {"jsonl": JsonLinesSink, "log": LogSink, "memory": MemorySink}
+"""What `configure(sinks=["..."])` knows by name; `NAME:TEXT` calls it with the text."""
+ENTRY_POINTS = "perftrace.sinks"
+"""The entry point group through which other packages add names."""
+_NEEDS_TEXT = {"jsonl": "jsonl:PATH"}
+_TAKES_NO_TEXT = {"log", "memory"}
 
 
 class _Unset(Enum):
@@ -66,7 +72,8 @@ def configure(
     """Set what is given and leave the rest; a call that fails changes nothing.
 
     sinks: where events go, in place of the former sinks, which are closed: objects, callables that
-        take records, or names (`log`, `memory`). `[]`: nowhere.
+        take records, or names (`log`, `memory`, `jsonl:PATH`,
+        and those of other packages). `[]`: nowhere.
     language: of log lines, `zh` or `en`.
     enabled: False stops all tracing, True resumes it.
     clock, ids: where time and ids come from, for tests; None restores the machine's own.
@@ -150,21 +157,54 @@ def notes() -> Notes:
 def _make_sinks(wanted: Any) -> tuple[Sink, ...]:
     if isinstance(wanted, str | Sink) or not isinstance(wanted, Iterable):
         raise TypeError(f"configure: sinks must be a list, such as sinks=['log'], not {wanted!r}")
-    return tuple(_make_sink(one) for one in wanted)
+    wanted = list(wanted)
+    made: list[Sink] = []
+    try:
+        for one in wanted:
+            made.append(_make_sink(one))  # noqa: PERF401  # what is made so far must be known if the next fails
+    except BaseException:
+        for sink, one in zip(made, wanted, strict=False):
+            if sink is not one:
+                sink.close(1.0)
+        raise
+    return tuple(made)
 
 
 def _make_sink(wanted: Any) -> Sink:
     if isinstance(wanted, Sink):
         return wanted
     if isinstance(wanted, str):
-        if wanted not in NAMED_SINKS:
-            raise ValueError(f"configure: unknown sink {wanted!r}; known: {', '.join(sorted(NAMED_SINKS))}")
-        return NAMED_SINKS[wanted]()
+        return _named_sink(wanted)
     if isinstance(wanted, type):
         raise TypeError(f"configure: {wanted.__name__} is a class; pass an object: {wanted.__name__}()")
     if callable(wanted):
         return CallableSink(wanted)
     raise TypeError(f"configure: {wanted!r} is no sink: subclass perftrace.Sink, or pass a callable or a name")
+
+
+def _named_sink(wanted: str) -> Sink:
+    """Make a sink of its text, `NAME` or `NAME:TEXT`."""
+    name, colon, text = wanted.partition(":")
+    make = NAMED_SINKS.get(name) or _entry_point(name)
+    if make is None:
+        others = {point.name for point in entry_points(group=ENTRY_POINTS)}
+        known = sorted({_NEEDS_TEXT.get(one, one) for one in NAMED_SINKS} | others)
+        raise ValueError(f"configure: unknown sink {wanted!r}; known: {', '.join(known)}")
+    if name in _NEEDS_TEXT and not text:
+        raise ValueError(f"configure: {wanted!r} says not where to: write {_NEEDS_TEXT[name]}")
+    if name in _TAKES_NO_TEXT and colon:
+        raise ValueError(f"configure: {wanted!r}: {name} takes nothing after a colon")
+    sink = make(text) if colon else make()
+    if not isinstance(sink, Sink):
+        raise TypeError(f"configure: the entry point {name!r} gave {type(sink).__name__}, which is no perftrace.Sink")
+    return sink
+
+
+def _entry_point(name: str) -> Callable[..., Sink] | None:
+    """Load what another package offers under this name."""
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        return cast("Callable[..., Sink]", point.load())
+    return None
 
 
 def _replace_sinks(sinks: tuple[Sink, ...]) -> None:

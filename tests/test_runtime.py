@@ -61,7 +61,12 @@ def test_no_sink_is_allowed():
 @pytest.mark.parametrize(
     ("wish", "error", "message"),
     [
-        ({"sinks": ["nonsense"]}, ValueError, "'nonsense'.*log, memory"),
+        ({"sinks": ["nonsense"]}, ValueError, "'nonsense'.*jsonl:PATH, log, memory"),
+        ({"sinks": ["jsonl"]}, ValueError, "jsonl:PATH"),
+        ({"sinks": ["jsonl:"]}, ValueError, "jsonl:PATH"),
+        ({"sinks": ["log:x"]}, ValueError, "colon"),
+        ({"sinks": ["memory", "jsonl:/nonexistent/folder/file"]}, OSError, "nonexistent"),
+        ({"sinks": ["jsonl:/"]}, OSError, "directory"),
         ({"sinks": "log"}, TypeError, "list"),
         ({"sinks": 5}, TypeError, "list"),
         ({"sinks": None}, TypeError, "list"),
@@ -183,6 +188,28 @@ def test_the_environment_configures_and_never_breaks_the_import(variable, value,
         [sys.executable, "-c", code], env={**os.environ, variable: value}, capture_output=True, timeout=30, check=True
     )
     assert (variable.encode() in result.stderr) is warns
+
+
+def test_entry_points_of_other_packages_are_names(tmp_path, monkeypatch):
+    """A class or a factory, called with the text after the colon, if any."""
+    (tmp_path / "plug.py").write_text(
+        "import perftrace\n"
+        "class Plug(perftrace.Sink):\n"
+        "    def __init__(self, text='none'):\n"
+        "        self.text = text\n"
+        "def bad(): return 5\n"
+    )
+    info = tmp_path / "plug-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[perftrace.sinks]\nplug = plug:Plug\nbad = plug:bad\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    perftrace.configure(sinks=["plug", "plug:a:b"])
+    assert [outlet.sink.text for outlet in tracer.outlets] == ["none", "a:b"]
+    with pytest.raises(TypeError, match="bad"):
+        perftrace.configure(sinks=["bad"])
+    with pytest.raises(ValueError, match="bad, jsonl:PATH, log, memory, plug"):
+        perftrace.configure(sinks=["other"])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")

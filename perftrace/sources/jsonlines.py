@@ -1,6 +1,5 @@
 """Files of JSON lines -> records."""
 
-import io
 from collections.abc import Iterator
 
 from perftrace.core.record import Record
@@ -24,7 +23,9 @@ def read_lines(path: str, lines: Iterator[str], books: Books) -> Iterator[Record
             yield record
 
 
-def looks_like(first: bytes) -> bool:
-    """Tell by its first line whether a file holds records as JSON lines."""
-    line = io.BytesIO(first.removeprefix(b"\xef\xbb\xbf").lstrip()).readline()
-    return line.startswith(b"{") and b'"v"' in line and b'"duration_ns"' in line
+def looks_like(beginning: bytes) -> bool:
+    """Tell by its beginning whether a file holds records as JSON lines; the first may be torn."""
+    lines = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n")
+    return lines[0].startswith(b'{"v":') or any(
+        line.startswith(b"{") and b'"v"' in line and b'"duration_ns"' in line for line in lines
+    )

@@ -1,8 +1,16 @@
 """Log files -> records."""
 
+import gzip
+import json
+import tracemalloc
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perftrace import sources
+from perftrace.core.record import NO_ATTRIBUTES, Record
+from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start, escape
 from perftrace.sources.files import MAX_LINE, FileSource
 from perftrace.sources.reading import SourceError
 
@@ -167,3 +175,143 @@ def test_open_reads_a_source_whole(tmp_path):
     path.write_text(SAMPLE, encoding="utf-8")
     reading = sources.open(str(path))
     assert (len(reading.records), reading.unfinished, reading.books.used) == (1, [], 6)
+
+
+def test_gzipped_files_are_read(tmp_path):
+    """By their content, whatever their name; several members, too."""
+    path = tmp_path / "bot.log.1"
+    half = SAMPLE.index("\n") + 1
+    path.write_bytes(gzip.compress(SAMPLE[:half].encode()) + gzip.compress(SAMPLE[half:].encode()))
+    reading = sources.open(str(path))
+    assert (len(reading.records), reading.books.used) == (1, 6)
+
+
+def test_a_truncated_gzip_is_read_up_to_there(tmp_path):
+    """And told."""
+    path = tmp_path / "bot.log.gz"
+    path.write_bytes(gzip.compress(SAMPLE.encode() * 1000)[:-20])
+    source = FileSource([str(path)])
+    assert len(list(source)) > 0
+    (error,) = source.errors
+    assert "bot.log.gz" in error
+    assert "gzip" in error
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b", b"\x1f\x8b\x08" + b"x" * 50])
+def test_a_damaged_gzip_is_one_line(tmp_path, content):
+    """No traceback."""
+    path = tmp_path / "bot.log.gz"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="gzip"):
+        sources.open(str(path))
+
+
+def test_a_gzip_bomb_needs_little_memory(tmp_path):
+    """An endless line is cut as it comes."""
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(200):
+            file.write(b"x" * MAX_LINE)
+        file.write(b"\n" + SAMPLE.encode())
+    tracemalloc.start()
+    try:
+        reading = sources.open(str(path))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(reading.records) == 1
+    assert peak < 20 * MAX_LINE
+
+
+@pytest.mark.parametrize("ascii_", [True, False])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda line: {"log": line + "\n", "stream": "stderr", "time": "2025-09-09T20:41:06.864Z"},
+        lambda line: {"message": line, "level": "info"},
+        lambda line: {"attributes": {"body": line}},
+    ],
+)
+def test_lines_wrapped_in_json_by_a_container_runtime(read, wrap, ascii_):
+    """Whatever the key that holds them."""
+    wrapped = "".join(json.dumps(wrap(line), ensure_ascii=ascii_) + "\n" for line in SAMPLE.splitlines())
+    (record,), source = read(wrapped)
+    assert (record.operation_id, len(record.marks), source.books.used) == (ID, 4, 6)
+    assert record.start > 0 or "time" not in wrap("")
+
+
+def test_a_byte_order_mark_and_cri_prefixes_are_prefixes(read):
+    """Like any other."""
+    cri = "".join(f"2025-09-09T20:41:06.864123456Z stderr F {line}\n" for line in SAMPLE.splitlines())
+    (record,), _ = read(b"\xef\xbb\xbf" + cri.encode())
+    assert record.key == "12345"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("2025-09-09T20:41:06.864Z ", 1757450466_864),
+        ("2025-09-09T20:41:06.864+08:00 x ", 1757421666_864),
+        ("2025-09-09T20:41:06Z ", 1757450466_000),
+        ("INFO ", 0),
+        ("2025-99-09 20:41:06,864 ", 0),
+        ("9 ", 0),
+    ],
+)
+def test_the_time_before_a_line_is_read(read, prefix, expected):
+    """With its zone, if it has one."""
+    (record,), _ = read(f"{prefix}{CLOCK}开始: a_1757421666 - x\n{CLOCK}完成: a_1757421666 - x | 耗时: 0.001s\n")
+    assert record.start == expected * 1_000_000
+
+
+def test_json_lines_are_told_by_their_content(read):
+    """Beside logs, with unfinished records apart."""
+    line = '{"v":1,"name":"j","duration_ns":5,"outcome":"ok"}\n'
+    records, source = read(line + line.replace('"ok"', "null") + "{oops\n" + line.replace('"v":1', '"v":2'), SAMPLE)
+    assert [r.name for r in records] == ["j", "button_click"]
+    assert [r.name for r in source.unfinished] == ["j"]
+    assert (source.books.used, source.books.not_understood) == (8, 2)
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=20)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["job", "a.b", "on click"]),
+            st.none() | texts,
+            texts,
+            texts,
+            st.lists(st.tuples(texts.filter(bool), texts, st.integers(0, 10**10)), max_size=3),
+            st.sampled_from(["ok", "error", "cancelled"]),
+        ),
+        max_size=5,
+    ),
+    st.sampled_from(["zh", "en"]),
+    st.randoms(),
+)
+def test_whatever_is_written_interleaved_is_read_back(tmp_path_factory, runs, language, shuffle):
+    """Names, keys, texts as escaped, checkpoints, outcomes: from shuffled runs."""
+    words = WORDS[language]
+    lanes, expected = [], {}
+    for span, (name, key, description, done, stretches, outcome) in enumerate(runs, 1):
+        marks = [(n, d, at // 10**6 * 10**6, NO_ATTRIBUTES) for n, d, at in stretches]
+        record = Record(
+            name, span=span, key=key, key_name="k", description=description, done=done or None, outcome=outcome,
+            error="boom" if outcome == "error" else None, marks=marks, duration_ns=10**9,
+        )  # fmt: skip
+        operation_id = record.operation_id
+        lane = [encode_start(words, operation_id, description, name)]
+        lane += [encode_checkpoint(words, operation_id, n, d, at) for n, d, at, _ in marks]
+        lanes.append([*lane, encode_done(words, record)])
+        expected[span] = (name, key, outcome, [(n, escape(d or n), at) for n, d, at, _ in marks])
+    lines = []
+    while any(lanes):
+        lines.append(shuffle.choice([lane for lane in lanes if lane]).pop(0))
+    path = tmp_path_factory.mktemp("log") / "x.log"
+    path.write_text("".join(f"INFO {line}\n" for line in lines), encoding="utf-8", newline="\n")
+    source = FileSource([str(path)])
+    found = {r.span: (r.name, r.key, r.outcome, [m[:3] for m in r.marks]) for r in source}
+    assert found == expected
+    assert source.books.used == len(lines)

@@ -1,0 +1,97 @@
+"""Records appended to a file as JSON lines."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+import perftrace
+from perftrace import sources
+from perftrace.formats.jsonl import decode
+
+
+def trace(name="a"):
+    with perftrace.operation(name):
+        perftrace.checkpoint("x")
+
+
+def test_what_is_traced_is_read_back(tmp_path):
+    """The same records as in memory; a second run appends."""
+    path = tmp_path / "perf.jsonl"
+    for _ in range(2):
+        perftrace.configure(sinks=["memory", f"jsonl:{path}"])
+        trace()
+    reading = sources.open(str(path))
+    assert reading.records[1:] == perftrace.records()
+    assert (reading.books.used, len(reading.records)) == (2, 2)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+def test_a_torn_tail_of_a_killed_process_stays_alone(tmp_path):
+    """The next line starts on a line of its own."""
+    path = tmp_path / "perf.jsonl"
+    path.write_bytes(b'{"v":1,"name":"torn","durat')
+    perftrace.configure(sinks=[f"jsonl:{path}"])
+    trace()
+    trace()
+    _, *lines = path.read_bytes().splitlines()
+    assert [decode(line).name for line in lines] == ["a", "a"]
+    reading = sources.open(str(path))
+    assert (len(reading.records), reading.books.not_understood) == (2, 1)
+
+
+def test_after_close_records_are_counted_as_lost(tmp_path):
+    """Nothing reaches the traced code."""
+    sink = perftrace.runtime.JsonLinesSink(tmp_path / "perf.jsonl")
+    perftrace.configure(sinks=[sink])
+    sink.close(1)
+    trace()
+    assert perftrace.stats()["sinks"][0]["dropped"] == {"error": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX limits")
+def test_a_full_disk_loses_whole_lines_and_no_more(tmp_path):
+    """What did not fit is counted; what is written later stands on lines of its own."""
+    path = tmp_path / "perf.jsonl"
+    code = f"""
+import perftrace, resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+perftrace.configure(sinks=["jsonl:{path}"])
+def trace():
+    with perftrace.operation("a"): pass
+trace()
+import os
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat("{path}").st_size + 20, hard))
+for _ in range(3): trace()
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+for _ in range(2): trace()
+books = perftrace.stats()["sinks"][0]
+assert (books["accepted"], books["written"], books["dropped"]) == (6, 3, {{"error": 3}}), books
+assert perftrace.flush(1) is False
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True)
+    reading = sources.open(str(path))
+    assert (len(reading.records), reading.books.not_understood) == (3, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_writes_whole_lines_through_a_descriptor_of_its_own(tmp_path):
+    """Both processes' records are there."""
+    path = tmp_path / "perf.jsonl"
+    code = f"""
+import os, perftrace
+perftrace.configure(sinks=["jsonl:{path}"])
+child = os.fork()
+for _ in range(200):
+    with perftrace.operation("a", description="x" * 2000): pass
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    reading = sources.open(str(path))
+    assert reading.books.not_understood == 0
+    assert len({record.pid for record in reading.records}) == 2
+    assert len({record.span for record in reading.records}) == 400
