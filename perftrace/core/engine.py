@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import (
     NO_ATTRIBUTES,
+    TEXT_LIMIT,
     Fields,
     Mark,
     Outcome,
@@ -109,10 +110,7 @@ class Live(Fields):
         """Mark a moment; returns the seconds since the start, or None if it has ended."""
         tracer: Tracer = self._tracer
         elapsed = tracer.monotonic_ns() - self.start_mono
-        if type(name) is not str:
-            name = plain(name)
-        if type(description) is not str:
-            description = plain(description)
+        name, description = plain(name), plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
         marks: list[Mark] = self.marks  # type: ignore[assignment]
         if len(marks) < MAX_CHECKPOINTS:
@@ -125,7 +123,7 @@ class Live(Fields):
 
     def annotate(self, attributes: Mapping[str, object]) -> None:
         """Add attributes."""
-        self._attributes = {**(self._attributes or {}), **attributes_of(attributes)}
+        self._attributes = attributes_of({**(self._attributes or {}), **attributes})
 
     def fail(self, text: str) -> None:
         """Make the outcome `error` without an exception."""
@@ -514,7 +512,8 @@ class Tracer:
         # The plain case inline: a call of `reach` costs as much as all of this.
         if type(live) is Live and not attributes and type(name) is type(description) is str:
             marks = live.marks
-            if self.on_reached is None and len(marks) < MAX_CHECKPOINTS:
+            is_short = len(name) <= TEXT_LIMIT >= len(description)
+            if self.on_reached is None and is_short and len(marks) < MAX_CHECKPOINTS:
                 now = self.monotonic_ns  # not called as a method: a slot is found faster as an attribute
                 elapsed: int = now() - live.start_mono
                 marks.append((name, description, elapsed, NO_ATTRIBUTES))  # type: ignore[attr-defined]

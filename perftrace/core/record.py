@@ -1,6 +1,7 @@
 """What leaves the core: events and records, immutable plain data."""
 
 import inspect
+import itertools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -18,6 +19,8 @@ NO_ATTRIBUTES: Attributes = MappingProxyType({})
 """The attributes of whatever has none: shared, so that having none costs nothing."""
 TEXT_LIMIT = 4096
 """The most characters that a text on a record keeps."""
+MAX_ATTRIBUTES = 1000
+"""The most attributes that an operation or a checkpoint keeps."""
 
 
 class Checkpoint(NamedTuple):
@@ -405,5 +408,7 @@ def scalar(value: object) -> Scalar:
 
 
 def attributes_of(values: Mapping[str, object]) -> dict[str, Scalar]:
-    """Copy attributes as plain data."""
+    """Copy attributes as plain data; of more than `MAX_ATTRIBUTES` the first, and a mark that there were more."""
+    if len(values) > MAX_ATTRIBUTES:
+        values = {**dict(itertools.islice(values.items(), MAX_ATTRIBUTES - 1)), "…": "more were left out"}
     return {plain(name): scalar(value) for name, value in values.items()}
