@@ -211,7 +211,7 @@ def _call(
     begin, get_current, set_current, reset_current = tracer.begin, current.get, current.set, current.reset
 
     def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
-        if not tracer.live or (asked is not None and not _true(asked)):
+        if not tracer.live or (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
             return function(*args, **kwargs)
         live = begin(spec, common if read is None else read(args, kwargs), get_current(), thread.token)
         token = set_current(live)
@@ -240,7 +240,7 @@ def _steps_call(
 
     def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
         inner = function(*args, **kwargs)
-        if not tracer.live or (asked is not None and not _true(asked)):
+        if not tracer.live or (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
             return inner
         return steps(tracer, spec, common if read is None else read(args, kwargs), inner)
 

@@ -31,7 +31,7 @@ from perftrace.core.record import (
     attributes_of,
     plain,
 )
-from perftrace.core.sink import Hook, Outlet
+from perftrace.core.sink import Hook, Outlet, overrides
 
 MAX_CHECKPOINTS = 10_000
 """The most checkpoints that one operation keeps; the rest is counted."""
@@ -342,6 +342,7 @@ class Tracer:
         "doubled_ids",
         "eager_ids",
         "enabled",
+        "idle",
         "ids",
         "late",
         "live",
@@ -412,6 +413,9 @@ class Tracer:
         self.on_reached = self._delivery(tuple((o.reached, o.is_leaf) for o in outlets if o.reached))
         self.on_finished = self._delivery(tuple((o.finished, o.is_leaf) for o in outlets if o.finished))
         self.live = any((self.on_started, self.on_reached, self.on_finished))
+        wants = [o.sink.wants for o in outlets]
+        can_be_idle = bool(outlets) and all(overrides(o.sink, "wants") for o in outlets)
+        self.idle: Callable[[], bool] | None = (lambda: not any(want() for want in wants)) if can_be_idle else None
 
     def _delivery(self, hooks: tuple[tuple[Hook, bool], ...]) -> Hook | None:
         """Build what hands one kind of event to all sinks, whose own work is not traced."""

@@ -26,6 +26,10 @@ class Sink:
     def finished(self, record: Record) -> object:
         """Take a finished operation."""
 
+    def wants(self) -> bool:
+        """Tell whether anything at all would come out now; where no sink wants anything, no call is timed."""
+        return True
+
     def flush(self, timeout: float) -> bool | None:
         """Bring out all that was taken, within `timeout` seconds; tell whether that was done (None: it was)."""
         return True

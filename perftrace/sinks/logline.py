@@ -35,6 +35,10 @@ class LogSink(Sink):
         self._words = WORDS[language]
         self._language = language
 
+    def wants(self) -> bool:
+        """Tell whether at least failed and slow operations would be logged."""
+        return _listening(logging.WARNING)
+
     def started(self, event: Started) -> None:
         """Write the line of a start."""
         if _listening(logging.INFO):

@@ -76,6 +76,22 @@ def test_levels_of_the_application_apply(clock, caplog):
     assert len(caplog.messages) == 1
 
 
+def test_above_warning_no_operation_is_made(clock, caplog):
+    """Nobody would see anything; another sink would."""
+
+    @perftrace.timed
+    def traced():
+        return perftrace.current_operation() is not None
+
+    with caplog.at_level(logging.ERROR, "performance_monitor"):
+        assert not traced()
+        perftrace.configure(sinks=["log", "memory"])
+        assert traced()
+    perftrace.configure(sinks=["log"])
+    with caplog.at_level(logging.WARNING, "performance_monitor"):
+        assert traced()
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "latin-1"])
 def test_a_narrow_stream_gets_escapes_not_a_traceback(clock, encoding, capfd):
     """Of an application's own handler, too."""
