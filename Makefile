@@ -1,5 +1,6 @@
 PYTHON ?= python3
 VENV ?= .venv
+GROUP ?= dev
 PY = $(VENV)/bin/python
 READY = $(VENV)/.ready
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
@@ -32,7 +33,7 @@ matrix:  ## all tests on each other supported Python that pyenv has
 	@for python in $(OTHERS); do \
 	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
 	  [ "$$version" = "$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')" ] && continue; \
-	  echo "Python $$version:"; $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	  echo "Python $$version:"; $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version GROUP=test || exit 1; \
 	done
 
 clean:  ## remove what make made
@@ -44,7 +45,7 @@ $(READY): pyproject.toml Makefile
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --upgrade 'pip>=25.1'
-	$(PY) -m pip install -q -e . --group dev
+	$(PY) -m pip install -q -e . --group $(GROUP)
 	@touch $@
 
 $(VENV)/.bench: $(READY)

@@ -1,0 +1,1 @@
+"""Where perftrace meets other packages; each file imports the one that it is named for."""
