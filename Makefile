@@ -26,8 +26,9 @@ lint: $(READY)  ## style and format
 types: $(READY)  ## strict type check
 	$(PY) -m mypy
 
-bench: $(VENV)/.bench  ## cost of one operation beside its peers, as ratios
-	$(PY) tests/benchmarks/one_operation.py
+bench:  ## what perftrace costs beside its peers, as ratios; ten minutes
+	@$(MAKE) --no-print-directory .venv-bench/.ready VENV=.venv-bench GROUP=bench
+	@for part in one_operation growth import_time report; do .venv-bench/bin/python tests/benchmarks/$$part.py || exit 1; done
 
 matrix:  ## all tests on each other supported Python that pyenv has
 	@for python in $(OTHERS); do \
@@ -46,8 +47,4 @@ $(READY): pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --upgrade 'pip>=25.1'
 	$(PY) -m pip install -q -e . --group $(GROUP)
-	@touch $@
-
-$(VENV)/.bench: $(READY)
-	$(PY) -m pip install -q --group bench
 	@touch $@

@@ -10,7 +10,7 @@ from enum import Enum
 from importlib.metadata import entry_points
 from typing import Any, TypedDict, cast, get_args
 
-from perftrace.core.engine import Clock, SystemClock, Tracer
+from perftrace.core.engine import Clock, SystemClock, Tracer, current
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record
 from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
@@ -266,7 +266,8 @@ def _truth(text: str) -> bool:
 
 
 def _after_fork() -> None:
-    """Start clean in a forked child: other ids, its own process id."""
+    """Start clean in a forked child: other ids, its own process id, no current operation."""
+    current.set(None)
     tracer.pid = os.getpid()
     tracer.ids.reseed()
     tracer.set_ids(tracer.ids)

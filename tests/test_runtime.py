@@ -229,3 +229,25 @@ if child:
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, check=True).stdout.split()
     assert len(set(out)) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_what_began_before_a_fork_is_told_by_the_parent_alone():
+    """The child has no current operation, and its own are roots."""
+    code = """
+import os, perftrace
+perftrace.configure(sinks=["memory"])
+with perftrace.operation("across") as across:
+    child = os.fork()
+    if child == 0:
+        assert perftrace.current_operation() is None
+        with perftrace.operation("own"):
+            pass
+names = [(r.name, r.parent) for r in perftrace.records()]
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    assert names == [("across", None)], names
+else:
+    assert names == [("own", None)], names
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -187,7 +187,8 @@ class Live(Fields):
         self._charge = self._handle = None
         self.__class__ = Record  # type: ignore[assignment]  # nothing is copied: see Fields
         record: Record = self  # type: ignore[assignment]
-        if tracer.on_finished is not None:
+        # In a forked child, what began in the parent is the parent's to tell.
+        if tracer.on_finished is not None and self.pid == tracer.pid:
             tracer.on_finished(record)
         return record
 

@@ -114,7 +114,80 @@ def _logger():
     return log
 
 
-PEERS = (perftrace_memory, perftrace_log, perftrace_off, logging_lines, opentelemetry_batch)
+def eliot_actions():
+    """Make an action with four messages, written to nowhere."""
+    import eliot
+
+    eliot.to_file(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # for as long as the process
+
+    @eliot.log_call(action_type="button_click", include_result=False)
+    def function():
+        for name in CHECKPOINTS:
+            eliot.log_message(message_type=name)
+
+    async def coroutine():
+        with eliot.start_action(action_type="button_click"):
+            for name in CHECKPOINTS:
+                eliot.log_message(message_type=name)
+
+    return function, coroutine
+
+
+def ddtrace_spans():
+    """Make a span with four spans below it, dropped before they are sent."""
+    os.environ.update(DD_INSTRUMENTATION_TELEMETRY_ENABLED="false", DD_REMOTE_CONFIGURATION_ENABLED="false")
+    logging.getLogger("ddtrace").setLevel(logging.CRITICAL)
+    from ddtrace.trace import TraceFilter, tracer
+
+    class Drop(TraceFilter):
+        def process_trace(self, trace):
+            return None
+
+    tracer.configure(trace_processors=[Drop()])
+
+    @tracer.wrap("button_click")
+    def function():
+        for name in CHECKPOINTS:
+            with tracer.trace(name):
+                pass
+
+    @tracer.wrap("button_click")
+    async def coroutine():
+        for name in CHECKPOINTS:
+            with tracer.trace(name):
+                pass
+
+    return function, coroutine
+
+
+def viztracer_events():
+    """Log an event with four instants into viztracer's ring."""
+    from viztracer import VizTracer
+
+    tracer = VizTracer(log_sparse=True, tracer_entries=1_000_000, verbose=0)
+    tracer.start()
+
+    def function():
+        with tracer.log_event("button_click"):
+            for name in CHECKPOINTS:
+                tracer.log_instant(name)
+
+    async def coroutine():
+        function()
+
+    return function, coroutine
+
+
+PEERS = (
+    perftrace_memory,
+    perftrace_log,
+    perftrace_off,
+    logging_lines,
+    opentelemetry_batch,
+    eliot_actions,
+    ddtrace_spans,
+    viztracer_events,
+)
 
 
 def best(measure):

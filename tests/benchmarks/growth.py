@@ -1,0 +1,101 @@
+"""How cost grows with work, with the memory sink: nanoseconds per event, which should stay flat."""
+
+import asyncio
+import time
+
+import perftrace
+from perftrace import checkpoint, operation, timed
+
+REPEATS = 5
+
+
+def best(measure):
+    return min(measure() for _ in range(REPEATS))
+
+
+def row(title, cells):
+    print(f"{title:34}" + "".join(f"{size:>8}: {ns:6.0f}" for size, ns in cells))
+
+
+def checkpoints(count):
+    """Give the cost of a checkpoint, in operations of so many."""
+
+    @timed
+    def run():
+        for _ in range(count):
+            checkpoint("step")
+
+    rounds = max(1, 20_000 // count)
+
+    def measure():
+        before = time.perf_counter_ns()
+        for _ in range(rounds):
+            run()
+        return (time.perf_counter_ns() - before) / rounds / count
+
+    return best(measure)
+
+
+def nesting(depth):
+    """Give the cost of an operation, in nests of such a depth."""
+
+    @timed
+    def run(level):
+        if level > 1:
+            run(level - 1)
+
+    rounds = max(1, 5_000 // depth)
+
+    def measure():
+        before = time.perf_counter_ns()
+        for _ in range(rounds):
+            run(depth)
+        return (time.perf_counter_ns() - before) / rounds / depth
+
+    return best(measure)
+
+
+def suspensions(count):
+    """Give the cost of a suspension beyond an undecorated coroutine's, in operations of so many."""
+
+    async def bare():
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    async def main(function):
+        rounds = max(1, 2_000 // count)
+        before = time.perf_counter_ns()
+        for _ in range(rounds):
+            await function()
+        return (time.perf_counter_ns() - before) / rounds / count
+
+    return best(lambda: asyncio.run(main(timed(bare)))) - best(lambda: asyncio.run(main(bare)))
+
+
+def tasks(count):
+    """Give the cost of an operation beyond an undecorated task's, with so many tasks at once."""
+
+    async def bare():
+        await asyncio.sleep(0)
+
+    async def main(function):
+        before = time.perf_counter_ns()
+        await asyncio.gather(*(function() for _ in range(count)))
+        return (time.perf_counter_ns() - before) / count
+
+    return best(lambda: asyncio.run(main(timed(bare)))) - best(lambda: asyncio.run(main(bare)))
+
+
+def main():
+    perftrace.configure(sinks=["memory"])
+    with operation("warm"):
+        pass
+    print("Nanoseconds per event, by how many there are:")
+    row("a checkpoint, by their number", [(n, checkpoints(n)) for n in (1, 10, 100, 1000)])
+    row("an operation, by depth of nesting", [(n, nesting(n)) for n in (1, 10, 100)])
+    row("a suspension, by their number", [(n, suspensions(n)) for n in (1, 10, 100, 1000)])
+    row("an operation, by tasks at once", [(n, tasks(n)) for n in (1, 100, 1000, 10_000)])
+
+
+if __name__ == "__main__":
+    main()
