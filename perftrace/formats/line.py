@@ -286,7 +286,7 @@ def parse_plain(text: str) -> Plain | None:
     the id is one that runs is for the caller to see.
     """
     at = text.find(MARKER)
-    if at < 0:
+    if at < 0 or text[0] == "{":  # perhaps wrapped in JSON
         return None
     at += _MARKER_LENGTH
     pattern = _PLAIN.get(text[at : at + 1])

@@ -26,10 +26,6 @@ RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
 
 
-_TAKEN = Record("")
-"""Says that a line was taken and ended nothing."""
-
-
 class _Run:
     """What is known of an operation whose finish has not been read."""
 
@@ -61,36 +57,33 @@ class LogReader:
 
     def read(self, path: str, lines: Iterator[str]) -> Iterator[Record]:
         """Read the lines of one file and give what finishes in them."""
-        number = 0
+        running, books = self._running, self._books
+        number = used = 0
         try:
             for number, text in enumerate(lines, 1):
-                record = self._take_plain(text) or self._take(path, number, text)
-                if record is not None and record is not _TAKEN:
-                    yield record
+                # The usual lines here, all others by `_take`: logs have millions, and a call a line costs a tenth.
+                plain = parse_plain(text)
+                run = None if plain is None else running.get(plain[0])
+                if plain is None or (run is None) != (len(plain) == START_PARTS):
+                    record = self._take(path, number, text)
+                    if record is not None:
+                        yield record
+                    continue
+                used += 1
+                if run is None:
+                    running[plain[0]] = _Run(plain[0], plain[1].rstrip("\r"), text[:40], True)
+                elif len(plain) == CHECKPOINT_PARTS:
+                    run.marks.append((plain[1], plain[2], nanoseconds(plain[3]), NO_ATTRIBUTES))
+                else:
+                    del running[plain[0]]
+                    yield self._plain_end(run, *plain[1:])
         finally:
-            self._books.lines += number
+            books.lines += number
+            books.used += used
 
-    def _take_plain(self, text: str) -> Record | None:
-        """Take a line of the usual form whose run is open; None where it is none."""
-        plain = parse_plain(text)
-        if plain is None:
-            return None
-        run = self._running.get(plain[0])
-        if run is None:
-            if len(plain) != START_PARTS or text[:1] == "{":
-                return None
-            self._books.used += 1
-            self._running[plain[0]] = _Run(plain[0], plain[1].rstrip("\r"), text[:40], True)
-            return _TAKEN
-        if len(plain) == START_PARTS:
-            return None
-        self._books.used += 1
-        if len(plain) == CHECKPOINT_PARTS:
-            run.marks.append((plain[1], plain[2], nanoseconds(plain[3]), NO_ATTRIBUTES))
-            return _TAKEN
-        operation_id, done, seconds, field, value = plain
-        del self._running[operation_id]
-        key_name, identity = self._identify(operation_id, () if field is None else ((field, value),))
+    def _plain_end(self, run: _Run, done: str, seconds: str, field: str | None, value: str) -> Record:
+        """Make the record of a run that ended as usual."""
+        key_name, identity = self._identify(run.operation_id, () if field is None else ((field, value),))
         fields = self._fields(run, identity, done, key_name)
         fields.duration_ns = nanoseconds(seconds)
         fields.outcome = "ok"
