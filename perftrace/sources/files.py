@@ -1,5 +1,6 @@
 """Opens what is named on a command line and tells by its content how to read it."""
 
+import codecs
 import gzip
 import io
 import sys
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import BinaryIO, cast
 
 from perftrace.core.record import Record
+from perftrace.formats.line import parse
 from perftrace.sources.jsonlines import looks_like, read_lines
 from perftrace.sources.logfile import LogReader
 from perftrace.sources.reading import Source
@@ -43,8 +45,9 @@ class FileSource(Source):
 
     def _records(self, path: str, file: BinaryIO) -> Iterator[Record]:
         used = self.books.used
-        watched = _Watched(file)
-        if looks_like(file.peek(_PEEK)):  # type: ignore[attr-defined]  # buffered and gzipped files have it
+        beginning: bytes = file.peek(_PEEK)  # type: ignore[attr-defined]  # buffered and gzipped files have it
+        watched = _Watched(file, _encoding_of(beginning))
+        if looks_like(beginning):
             for record in read_lines(path, iter(watched), self.books):
                 if record.outcome is None:
                     self.unfinished.append(record)
@@ -77,15 +80,27 @@ class _Gunzipped(gzip.GzipFile):
         self._below.close()
 
 
+def _encoding_of(beginning: bytes) -> str:
+    """Tell a log that a Chinese Windows wrote in its own encoding from one in UTF-8, by its first lines."""
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(beginning)
+        except UnicodeDecodeError:
+            continue
+        if encoding == "utf-8" or any(line and parse(line) for line in text.split("\n")):
+            return encoding
+    return "utf-8"
+
+
 class _Watched:
     """Gives lines, which LF alone ends, without their LF, and tells whether there were characters that no log has.
 
-    Bytes that are not UTF-8 become U+FFFD. Of an endless line only the first `MAX_LINE` characters are
+    Bytes that are not of its encoding become U+FFFD. Of an endless line only the first `MAX_LINE` characters are
     given, so that memory is bounded.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._text = io.TextIOWrapper(file, "utf-8", "replace", newline="\n")
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        self._text = io.TextIOWrapper(file, encoding, "replace", newline="\n")
         self.has_nul = False
 
     def __iter__(self) -> Iterator[str]:

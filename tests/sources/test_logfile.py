@@ -264,6 +264,12 @@ def test_the_time_before_a_line_is_read(read, prefix, expected):
     assert record.start == expected * 1_000_000
 
 
+def test_a_log_in_the_encoding_of_a_chinese_windows_is_read(read):
+    """With the clock sign as the escape that such a stream writes."""
+    (record,), source = read(SAMPLE.encode("gbk", "backslashreplace"))
+    assert (record.description, source.books.not_understood) == ("用户 12345 点击快速修图按钮", 0)
+
+
 def test_json_lines_are_told_by_their_content(read):
     """Beside logs, with unfinished records apart."""
     line = '{"v":1,"name":"j","duration_ns":5,"outcome":"ok"}\n'
