@@ -390,6 +390,8 @@ def clip(text: str) -> str:
 
 def plain(value: object) -> str:
     """Turn anything into an exact `str`, clipped; a broken `__str__` becomes a note of its type."""
+    if type(value) is str and len(value) <= TEXT_LIMIT:
+        return value
     try:
         text = str(value)
         return clip(text if type(text) is str else str.__str__(text))

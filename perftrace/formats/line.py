@@ -98,20 +98,16 @@ def encode_start(words: Words, operation_id: str, description: str, name: str) -
 def encode_checkpoint(words: Words, operation_id: str, name: str, description: str, elapsed_ns: int) -> str:
     """Write the line of a checkpoint."""
     subject = f"{operation_id}.{encode_name(name)} - {description or name}"
-    return f"{MARKER}{words.checkpoint}: {escape(subject)} | {words.elapsed}: {_seconds(elapsed_ns)}"
+    return f"{MARKER}{words.checkpoint}: {escape(subject)} | {words.elapsed}: {elapsed_ns / 1e9:.3f}s"
 
 
 def encode_done(words: Words, record: Record) -> str:
     """Write the line of a finish, with all that the record adds after the duration."""
     text = record.done or record.description or record.name
-    line = f"{MARKER}{words.done}: {record.operation_id} - {text} | {words.took}: {_seconds(record.duration_ns)}"
+    line = f"{MARKER}{words.done}: {record.operation_id} - {text} | {words.took}: {record.duration_ns / 1e9:.3f}s"
     if record.outcome == "ok" and record.key_name is None and not record.slow and not record.attributes:
         return escape(line)
     return escape(line) + "".join(f" | {escape(field)}" for field in _additions(words, record))
-
-
-def _seconds(ns: int) -> str:
-    return f"{ns / 1e9:.3f}s"
 
 
 def _additions(words: Words, record: Record) -> Iterator[str]:

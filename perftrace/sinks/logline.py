@@ -57,9 +57,12 @@ class LogSink(Sink):
             _log(level, encode_done(self._words, record))
 
 
+_is_enabled_for = LOGGER.isEnabledFor
+
+
 def _listening(level: int) -> bool:
     """Tell whether a line of this level would appear anywhere."""
-    if LOGGER.isEnabledFor(level):
+    if _is_enabled_for(level):
         return True
     return LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and _not_silenced(level)
 
