@@ -77,11 +77,11 @@ class Spec:
 class RemoteParent:
     """An operation of another process, or a finished one, as the parent of one that starts here."""
 
-    __slots__ = ("_charge", "_is_block", "span", "trace")
+    __slots__ = ("_charge", "_is_block", "_span", "_trace")
 
     def __init__(self, trace: int, span: int) -> None:
-        self.trace = trace
-        self.span = span
+        self._trace = trace
+        self._span = span
         self._charge: Live | None = None
         self._is_block = True
 
@@ -478,11 +478,13 @@ class Tracer:
         live.marks = []
         live.pid = self.pid
         if parent is not None:
+            if not (parent._span and parent._trace) and not isinstance(parent, RemoteParent):
+                parent._make_ids()
             if spec.detached:
-                live._link = (parent.trace, parent.span)
+                live._link = (parent._trace, parent._span)
             else:
-                live._trace = parent.trace
-                live.parent = parent.span
+                live._trace = parent._trace
+                live.parent = parent._span
                 # A block holds no thread: what runs inside it is part of whatever runs around it.
                 live._charge = parent._charge if parent._is_block else parent
         if self.eager_ids:
