@@ -5,6 +5,7 @@ from hypothesis import settings
 
 from perftrace.core.engine import current
 from perftrace.runtime import tracer
+from perftrace.testing import CountingIds, FakeClock, capture
 
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
@@ -20,3 +21,14 @@ def _no_state_leaks():
     tracer.set_outlets(outlets)
     tracer.set_clock(clock)
     tracer.set_ids(ids)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def records(clock):
+    with capture(clock=clock, ids=CountingIds()) as records:
+        yield records

@@ -9,13 +9,7 @@ import inspect
 import pytest
 
 from perftrace import checkpoint, checkpointed, operation, timed
-from perftrace.testing import CountingIds, FakeClock, capture, tree_text
-
-
-@pytest.fixture
-def records():
-    with capture(clock=FakeClock(), ids=CountingIds()) as records:
-        yield records
+from perftrace.testing import tree_text
 
 
 def add(a, b=0):

@@ -18,18 +18,7 @@ import uvloop
 import perftrace
 from perftrace import checkpoint, current_operation, operation, timed
 from perftrace.core.engine import current
-from perftrace.testing import CountingIds, FakeClock, capture, tree_text
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def records(clock):
-    with capture(clock=clock, ids=CountingIds()) as records:
-        yield records
+from perftrace.testing import tree_text
 
 
 @timed(operation="child")

@@ -9,18 +9,7 @@ import types
 import pytest
 
 from perftrace import checkpoint, current_operation, operation, timed
-from perftrace.testing import CountingIds, FakeClock, capture, tree_text
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def records(clock):
-    with capture(clock=clock, ids=CountingIds()) as records:
-        yield records
+from perftrace.testing import FakeClock, tree_text
 
 
 @timed(operation="numbers", key="n")

@@ -7,7 +7,7 @@ import pytest
 
 import perftrace
 from perftrace.monitor import PerformanceMonitor
-from perftrace.testing import CountingIds, FakeClock, capture, tree_text
+from perftrace.testing import FakeClock, tree_text
 
 ID = "button_click_12345_1757421666"
 
@@ -15,12 +15,6 @@ ID = "button_click_12345_1757421666"
 @pytest.fixture
 def clock():
     return FakeClock(start=1757421666.864)
-
-
-@pytest.fixture
-def records(clock):
-    with capture(clock=clock, ids=CountingIds()) as records:
-        yield records
 
 
 @pytest.fixture

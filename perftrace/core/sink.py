@@ -1,6 +1,6 @@
 """The contract of a sink: subclass, override what you need."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -52,7 +52,6 @@ class CallableSink(Sink):
 
 SinkLike: TypeAlias = Sink | str | Callable[[Record], Any]
 """What `configure(sinks=[...])` takes: a sink, its name as text, or a callable that takes records."""
-Sinks: TypeAlias = Iterable[SinkLike]
 Hook: TypeAlias = Callable[[Any], object]
 """Takes one event; never raises, but for the user's own Ctrl-C."""
 

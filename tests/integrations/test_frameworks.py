@@ -14,13 +14,7 @@ from aiogram.client.session.base import BaseSession
 from click.testing import CliRunner
 
 from perftrace import checkpoint, timed
-from perftrace.testing import CountingIds, FakeClock, capture, tree_text
-
-
-@pytest.fixture
-def records():
-    with capture(clock=FakeClock(), ids=CountingIds()) as records:
-        yield records
+from perftrace.testing import tree_text
 
 
 def get_user(user: str = "nobody") -> str:
