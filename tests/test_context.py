@@ -339,3 +339,25 @@ def test_nothing_is_kept_of_a_finished_coroutine(records):
     gc.collect()
     assert ghost() is None
     assert threading.active_count() < 50
+
+
+def test_a_foreign_value_in_the_context_variable_is_no_operation(records):
+    """And it is there again afterwards."""
+
+    @timed(operation="f")
+    def f():
+        return checkpoint("x")
+
+    token = current.set("foreign")
+    try:
+        assert current_operation() is None
+        assert checkpoint("x") is None
+        perftrace.annotate(a=1)
+        assert f() == 0.0
+        with operation("block"):
+            pass
+        assert current.get() == "foreign"
+    finally:
+        current.reset(token)
+    assert [(r.name, r.parent) for r in records] == [("f", None), ("block", None)]
+    assert perftrace.stats()["orphans"] == 2

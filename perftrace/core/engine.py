@@ -477,8 +477,8 @@ class Tracer:
             live._held_by = token
         live.marks = []
         live.pid = self.pid
-        if parent is not None:
-            if not (parent._span and parent._trace) and not isinstance(parent, RemoteParent):
+        if parent is not None and isinstance(parent, Fields | RemoteParent):  # else a foreign value: no parent
+            if not (parent._span and parent._trace) and isinstance(parent, Fields):
                 parent._make_ids()
             if spec.detached:
                 live._link = (parent._trace, parent._span)
@@ -533,30 +533,32 @@ class Tracer:
                 elapsed: int = now() - live.start_mono
                 marks.append((name, description, elapsed, NO_ATTRIBUTES))  # type: ignore[attr-defined]
                 return elapsed / 1e9
-        if live is None:
-            self.orphans += 1
-            return None
-        if isinstance(live, Record):
+        if isinstance(live, Live):
+            return live.reach(name, description, attributes)
+        self._miss(live)
+        return None
+
+    def _miss(self, found: object) -> None:
+        """Count what found no running operation: one that has ended, or none."""
+        if isinstance(found, Record):
             self.late += 1
-            return None
-        return live.reach(name, description, attributes)
+        else:
+            self.orphans += 1
 
     def annotate(self, **attributes: object) -> None:
         """Add attributes to the current operation; where there is none they are counted and dropped."""
         live = current.get()
-        if live is None:
-            self.orphans += 1
-        elif isinstance(live, Record):
-            self.late += 1
-        else:
+        if isinstance(live, Live):
             live.annotate(attributes)
+        else:
+            self._miss(live)
 
     def current_operation(self) -> Operation | None:
         """Give the handle of the current operation, or None; of one that has ended, where a task outlives it."""
         live = current.get()
-        if live is None or live is self.untraced:
-            return None
-        return Operation(live) if isinstance(live, Record) else live.handle
+        if isinstance(live, Record):
+            return Operation(live)
+        return live.handle if isinstance(live, Live) and live is not self.untraced else None
 
 
 class _Stepping:
