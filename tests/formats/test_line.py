@@ -14,7 +14,9 @@ from perftrace.formats.line import (
     encode_start,
     escape,
     is_ours,
+    nanoseconds,
     parse,
+    parse_plain,
     split_body,
     split_checkpoint,
     split_id,
@@ -185,3 +187,61 @@ def test_every_record_is_one_line_and_its_numbers_come_back(name, key, text, val
     assert (parsed.outcome, parsed.fields[0]) == (outcome, ("k", escape(key)))
     assert parsed.duration_ns == round(duration / 1e6) * 1_000_000 or abs(parsed.duration_ns - duration) <= 500_000
     assert split_body(parsed.body)[0] == escape(record.operation_id)
+
+
+pieces = st.sampled_from(
+    [
+        "a",
+        "b_1",
+        "job_00000000000000ff",
+        ".",
+        "|",
+        "%",
+        "%20",
+        "=",
+        "\\",
+        "已取消",
+        "慢",
+        "k=v",
+        "用户",
+        "{",
+        "done",
+        "检查点",
+        " - ",
+        " | ",
+        " ",
+        "\r",
+        "已耗时: 0.001s",
+        "took: 1.000s",
+        "耗时: 2.500s",
+        "异常: X: y",
+    ]
+)
+tails = st.sampled_from(
+    ["", *(f" | {t}" for t in ("已耗时: 0.051s", "elapsed: 12.000s", "耗时: 0.115s", "took: 1.250s | k=v"))]
+)
+
+
+@given(
+    st.sampled_from(["", "INFO ", "2025-09-09 20:41:06,864 - x - INFO - "]),
+    st.sampled_from([w for words in (ZH, EN) for w in (words.start, words.checkpoint, words.done)]),
+    st.lists(pieces, max_size=8).map("".join),
+    tails,
+)
+def test_the_quick_reading_says_what_the_general_one_says(prefix, word, body, tail):
+    """Wherever it says anything."""
+    line = f"{prefix}\u23f1\ufe0f  [PERF] {word}: {body}{tail}"
+    plain = parse_plain(line)
+    if plain is None:
+        return
+    general = parse(line)
+    if general.kind == "start":
+        assert (plain[0], plain[1].rstrip("\r")) == split_body(general.body)
+    elif general.kind == "checkpoint":
+        assert plain[:3] == split_checkpoint(general.body, {plain[0]})
+        assert nanoseconds(plain[3]) == general.duration_ns
+    else:
+        assert plain[:2] == split_body(general.body)
+        assert nanoseconds(plain[2]) == general.duration_ns
+        assert general.fields == (() if plain[3] is None else (plain[3:],))
+        assert (general.outcome, general.slow) == ("ok", False)
