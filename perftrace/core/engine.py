@@ -147,6 +147,8 @@ class Live(Fields):
     def let_go(self, now: int) -> None:
         """Note that the step is over, and charge it to the operation whose step it ran inside, if any."""
         step = now - self._step_start
+        if step < 0:
+            step = 0
         self._running += step
         self.steps += 1
         if step > self._longest:
@@ -166,7 +168,10 @@ class Live(Fields):
         tracer: Tracer = self._tracer
         read_clock = tracer.monotonic_ns
         now = read_clock()
-        self.duration_ns = duration = now - self.start_mono
+        duration = now - self.start_mono
+        if duration < 0:  # a clock that was handed in may step back
+            duration = 0
+        self.duration_ns = duration
         if self._held_by is not None:
             if self.steps == 0:  # most have but one step: `let_go` inline
                 self._running = self._longest = duration
@@ -199,8 +204,8 @@ class Live(Fields):
         """Give what is known so far as a record with outcome None."""
         decided_at_the_end = {"duration_ns", "sequence", "slow", "outcome", "marks"}
         fields = {name: getattr(self, name) for name in Record.FIELDS if name not in decided_at_the_end}
-        now = self._tracer.monotonic_ns()
-        return Record(**fields, marks=tuple(self.marks), duration_ns=now - self.start_mono, outcome=None)
+        so_far = max(0, self._tracer.monotonic_ns() - self.start_mono)
+        return Record(**fields, marks=tuple(self.marks), duration_ns=so_far, outcome=None)
 
 
 class Operation:
@@ -425,7 +430,7 @@ class Tracer:
         """Build what hands one kind of event to all sinks, whose own work is not traced."""
         if not hooks:
             return None
-        if len(hooks) == 1 and hooks[0][1]:  # a lone leaf, as in production: nothing to guard, no hop
+        if len(hooks) == 1 and hooks[0][1]:  # a lone leaf: nothing to guard, no hop
             return hooks[0][0]
 
         only = hooks[0][0] if len(hooks) == 1 else None

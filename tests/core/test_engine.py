@@ -195,3 +195,18 @@ def test_attributes_become_plain_data():
     attributes = sink.events[-1].attributes
     assert (attributes["n"], attributes["t"], attributes["big"]) == (1, True, "<int of 71 bits>")
     assert type(attributes["o"]) is str
+
+
+def test_a_clock_that_steps_back_makes_no_negative_duration():
+    """Neither of the operation, nor of its steps, nor while it runs."""
+    tracer, sink, clock, _ = make()
+    once = tracer.begin(Spec("once"), PLAIN, None, ONE)
+    twice = tracer.begin(Spec("twice"), PLAIN, None, ONE)
+    twice.let_go(clock.now)
+    twice.hold(ONE, clock.now)
+    clock.now -= 500
+    assert once.snapshot().duration_ns == 0
+    once.end()
+    twice.end()
+    for record in sink.events[-2:]:
+        assert (record.duration_ns, record.running_ns, record.longest_step_ns) == (0, 0, 0)
