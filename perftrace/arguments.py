@@ -5,8 +5,7 @@ import string
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from perftrace.core.engine import Details
-from perftrace.core.record import Scalar, plain, scalar
+from perftrace.core.record import Details, Scalar, plain, scalar
 
 Read: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 """Takes something from a call's positional and keyword arguments."""

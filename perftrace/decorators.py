@@ -14,17 +14,15 @@ from perftrace.core.engine import (
     AsyncGeneratorSteps,
     Block,
     CoroutineSteps,
-    Details,
     GeneratorSteps,
     Live,
     Operation,
     RemoteParent,
-    Spec,
     Tracer,
     current,
     thread,
 )
-from perftrace.core.record import Link, Record, attributes_of, plain
+from perftrace.core.record import Details, Link, Record, Spec, attributes_of, plain
 from perftrace.runtime import tracer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -144,7 +142,7 @@ def timed(
         finish, done_text = arguments.text(done, "done")
         common: Details = (None, description_text or "", done_text, None)
         details = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
-        spec = Spec(name, *common[1:3], key_name, _slow_ns(slow), bool(detached), details)
+        spec = Spec(name, key_name, _slow_ns(slow), bool(detached), tracer=tracer, details=details)
         asked = enabled if callable(enabled) else None
         return Timed(function, _closure(function, spec, common, asked))
 
@@ -242,7 +240,7 @@ def _steps_call(
         inner = function(*args, **kwargs)
         if not tracer.live or (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
             return inner
-        return steps(tracer, spec, common if read is None else read(args, kwargs), inner)
+        return steps(spec, common if read is None else read(args, kwargs), inner)
 
     return call
 
@@ -310,11 +308,12 @@ def operation(
         read from another process; None means the current one, if any.
     """
     texts = plain(description), None if done is None else plain(done)
-    spec = Spec(_name(name), *texts, None if key is None else "key", _slow_ns(slow), bool(detached))
+    is_asked = enabled is True or (enabled is not False and _true(enabled))
+    whose = tracer if is_asked else _silent
+    key_name = None if key is None else "key"
+    spec = Spec(_name(name), key_name, _slow_ns(slow), bool(detached), is_block=True, tracer=whose)
     details = (None if key is None else plain(key), *texts, attributes_of(attributes) if attributes else None)
-    if enabled is True or (enabled is not False and _true(enabled)):
-        return Block(tracer, spec, details, _parent(parent))
-    return _DisabledBlock(_silent, spec, details)
+    return Block(spec, details, _parent(parent)) if is_asked else _DisabledBlock(spec, details)
 
 
 def _parent(parent: object) -> Live | Record | RemoteParent | None:
@@ -333,7 +332,7 @@ class _DisabledBlock(Block):
     __slots__ = ()
 
     def __enter__(self) -> Operation:
-        self._live = live = self._tracer.begin(self._spec, self._details, None, thread.token, True)
+        self._live = live = self._tracer.begin(self._spec, self._details, None, thread.token)
         return live.handle
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

@@ -2,8 +2,8 @@
 
 from typing import TypedDict
 
-from perftrace.core.engine import Block, Live, Spec, Tracer, current, thread
-from perftrace.core.record import Record, plain
+from perftrace.core.engine import Block, Live, Tracer, current, thread
+from perftrace.core.record import Record, Spec, plain
 from perftrace.formats.line import escape, split_id
 from perftrace.runtime import notes, tracer
 from perftrace.sinks.logline import LOGGER
@@ -104,9 +104,8 @@ class PerformanceMonitor:
         self._running[operation_id] = None  # claimed: a second thread's start finds it
         name, key, _ = split_id(operation_id)
         text = plain(description)
-        operation = self._tracer.begin(
-            Spec(name), (key, text, None, None), current.get(), thread.token, True, operation_id
-        )
+        spec = Spec(name, is_block=True, given_id=operation_id, tracer=self._tracer)
+        operation = self._tracer.begin(spec, (key, text, None, None), current.get(), thread.token)
         self._running[operation_id] = operation
         while len(self._running) > self._max_running:
             self._give_up_oldest()

@@ -10,9 +10,9 @@ from enum import Enum
 from importlib.metadata import entry_points
 from typing import Any, TypedDict, cast, get_args
 
-from perftrace.core.engine import Clock, SystemClock, Tracer, current
+from perftrace.core.engine import Clock, SystemClock, Tracer, current, thread
 from perftrace.core.ids import Ids, RandomIds
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ThreadName
 from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
 from perftrace.formats.line import NOTES, Language, Notes
 from perftrace.sinks.jsonlines import JsonLinesSink
@@ -269,6 +269,7 @@ def _after_fork() -> None:
     """Start clean in a forked child: other ids, its own process id, no current operation."""
     current.set(None)
     tracer.pid = os.getpid()
+    thread.token = ThreadName(thread.token.name, tracer.pid)
     tracer.ids.reseed()
     tracer.set_ids(tracer.ids)
 

@@ -13,19 +13,19 @@ import types
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import (
     NO_ATTRIBUTES,
     TEXT_LIMIT,
+    Details,
     Fields,
     Mark,
     Outcome,
     Reached,
     Record,
-    Scalar,
+    Spec,
     Started,
     ThreadName,
     attributes_of,
@@ -33,6 +33,8 @@ from perftrace.core.record import (
 )
 from perftrace.core.sink import Hook, Outlet, overrides
 
+NOTHING = ""
+"""The text of whoever gives none."""
 MAX_CHECKPOINTS = 10_000
 """The most checkpoints that one operation keeps; the rest is counted."""
 
@@ -54,43 +56,23 @@ class SystemClock:
     wall_ns = staticmethod(time.time_ns)
 
 
-Details: TypeAlias = tuple[str | None, str, str | None, dict[str, Scalar] | None]
-"""What one call says of itself: key, description, done, captured attributes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What is known of an operation before any call: resolved once, at decoration."""
-
-    name: str
-    description: str = ""
-    done: str | None = None
-    key_name: str | None = None
-    slow_ns: int | None = None
-    """From this duration on the operation is slow; None: never."""
-    detached: bool = False
-    """Whether it begins a trace of its own, with a link to the operation that is current."""
-    details: Callable[[tuple[Any, ...], dict[str, Any]], Details] | None = None
-    """Reads the details from a call's arguments; never raises. None: every call is alike."""
-
-
 class RemoteParent:
     """An operation of another process, or a finished one, as the parent of one that starts here."""
 
-    __slots__ = ("_charge", "_is_block", "_span", "_trace")
+    __slots__ = ("_ids",)
 
     def __init__(self, trace: int, span: int) -> None:
-        self._trace = trace
-        self._span = span
-        self._charge: Live | None = None
-        self._is_block = True
+        self._ids = (trace, span)
+
+
+_PARENTS = (Fields, RemoteParent)
 
 
 class _Thread(threading.local):
     """The running thread's own token, made once a thread."""
 
     def __init__(self) -> None:
-        self.token = ThreadName(threading.current_thread().name)
+        self.token = ThreadName(threading.current_thread().name, os.getpid())
 
 
 thread = _Thread()
@@ -105,11 +87,9 @@ class Live(Fields):
 
     __slots__ = ()
 
-    outcome: Outcome | None
-
     def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
         """Mark a moment; returns the seconds since the start, or None if it has ended."""
-        tracer: Tracer = self._tracer
+        tracer: Tracer = self._spec.tracer
         elapsed = tracer.monotonic_ns() - self.start_mono
         name, description = plain(name), plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
@@ -126,11 +106,12 @@ class Live(Fields):
 
     def annotate(self, attributes: Mapping[str, object]) -> None:
         """Add attributes."""
-        self._attributes = attributes_of({**(self._attributes or {}), **attributes})
+        *texts, so_far = self._details
+        self._details = (*texts, attributes_of({**(so_far or {}), **attributes}))  # type: ignore[assignment]
 
     def fail(self, text: str) -> None:
         """Make the outcome `error` without an exception."""
-        self.outcome, self.error = "error", plain(text)
+        self._failure = ("error", None, plain(text))
 
     @property
     def handle(self) -> "Operation":
@@ -146,13 +127,15 @@ class Live(Fields):
 
     def let_go(self, now: int) -> None:
         """Note that the step is over, and charge it to the operation whose step it ran inside, if any."""
-        step = now - self._step_start
-        if step < 0:
+        stepped = self._stepped
+        step = now - (self.start_mono if stepped is None else self._step_start)
+        if step < 0:  # a clock that was handed in may step back
             step = 0
-        self._running += step
-        self.steps += 1
-        if step > self._longest:
-            self._longest = step
+        if stepped is None:
+            self._stepped = (step, step, 1)
+        else:
+            running, longest, steps = stepped
+            self._stepped = (running + step, max(longest, step), steps + 1)
         around = self._charge
         # An operation that merely created this one (a task's, a thread's) does not hold this thread now.
         if around is not None and around._held_by is self._held_by:
@@ -165,46 +148,46 @@ class Live(Fields):
         error: what ended it, which decides the outcome; without one it is `outcome`.
         done: what to say at the finish, in place of what was said at the start.
         """
-        tracer: Tracer = self._tracer
-        read_clock = tracer.monotonic_ns
+        tracer: Tracer = self._spec.tracer
+        read_clock = tracer.monotonic_ns  # not called as a method: a slot is found faster as an attribute
         now = read_clock()
         duration = now - self.start_mono
-        if duration < 0:  # a clock that was handed in may step back
+        if duration < 0:
             duration = 0
         self.duration_ns = duration
-        if self._held_by is not None:
-            if self.steps == 0:  # most have but one step: `let_go` inline
-                self._running = self._longest = duration
-                self.steps = 1
+        held_by = self._held_by
+        if held_by is not None:
+            if self._stepped is None:  # most have but one step: `let_go` inline
                 around = self._charge
-                if around is not None and around._held_by is self._held_by:
+                if around is not None and around._held_by is held_by:
                     around._inner += duration
                 self._held_by = None
             else:
                 self.let_go(now)
         if error is not None:
             outcome = outcome_of(error)
-            if outcome == "error":
-                self.error_type, self.error = type(error).__name__, plain(error)
-        if self.outcome is None or outcome != "ok":  # else `fail` has decided it
-            self.outcome = outcome
+            is_error = outcome == "error"
+            self._failure = (outcome, type(error).__name__, plain(error)) if is_error else (outcome, None, None)
+        elif outcome != "ok":  # else `fail` may have decided it
+            self._failure = (outcome, None, None)
         if done:
-            self.done = plain(done)
-        self.slow = self._slow_ns is not None and duration >= self._slow_ns
+            key, description, _, attributes = self._details
+            self._details = (key, description, plain(done), attributes)
         self.sequence = tracer.sequence = tracer.sequence + 1
         self._charge = self._handle = None
         self.__class__ = Record  # type: ignore[assignment]  # nothing is copied: see Fields
         record: Record = self  # type: ignore[assignment]
         # In a forked child, what began in the parent is the parent's to tell.
-        if tracer.on_finished is not None and self.pid == tracer.pid:
+        if tracer.on_finished is not None and self._thread.pid == tracer.pid:
             tracer.on_finished(record)
         return record
 
     def snapshot(self) -> Record:
-        """Give what is known so far as a record with outcome None."""
-        decided_at_the_end = {"duration_ns", "sequence", "slow", "outcome", "marks"}
-        fields = {name: getattr(self, name) for name in Record.FIELDS if name not in decided_at_the_end}
-        so_far = max(0, self._tracer.monotonic_ns() - self.start_mono)
+        """Give what is known so far as a record with outcome None, its steps left out."""
+        changing = {"duration_ns", "sequence", "slow", "outcome", "marks"}
+        steps = {"running_ns", "longest_step_ns", "steps"}
+        fields = {name: getattr(self, name) for name in Record.FIELDS if name not in changing | steps}
+        so_far = max(0, self._spec.tracer.monotonic_ns() - self.start_mono)
         return Record(**fields, marks=tuple(self.marks), duration_ns=so_far, outcome=None)
 
 
@@ -260,18 +243,18 @@ class Operation:
         live = self._live
         if isinstance(live, Record):
             return live.duration_ns / 1e9
-        return float(live._tracer.monotonic_ns() - live.start_mono) / 1e9
+        return float(live._spec.tracer.monotonic_ns() - live.start_mono) / 1e9
 
     def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment of this operation; returns the seconds since its start, or None if it has ended."""
         live = self._live
-        return live._tracer.too_late() if isinstance(live, Record) else live.reach(name, description, attributes)
+        return live._spec.tracer.too_late() if isinstance(live, Record) else live.reach(name, description, attributes)
 
     def annotate(self, **attributes: object) -> None:
         """Add attributes to this operation."""
         live = self._live
         if isinstance(live, Record):
-            live._tracer.too_late()
+            live._spec.tracer.too_late()
         else:
             live.annotate(attributes)
 
@@ -279,7 +262,7 @@ class Operation:
         """Give this operation the outcome `error` without raising: for handlers that catch and reply."""
         live = self._live
         if isinstance(live, Record):
-            live._tracer.too_late()
+            live._spec.tracer.too_late()
         else:
             live.fail(text)
 
@@ -312,20 +295,20 @@ class Untraced(Live):
 
     def __init__(self, tracer: "Tracer") -> None:
         super().__init__("")
-        self._tracer = tracer
+        self._spec = Spec("", tracer=tracer)
         self._handle = self._held_by = None
 
     def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> None:
         """Count it."""
-        self._tracer.reentrant += 1
+        self._spec.tracer.reentrant += 1
 
     def annotate(self, attributes: Mapping[str, object]) -> None:
         """Count it."""
-        self._tracer.reentrant += 1
+        self._spec.tracer.reentrant += 1
 
     def fail(self, text: str) -> None:
         """Count it."""
-        self._tracer.reentrant += 1
+        self._spec.tracer.reentrant += 1
 
     def hold(self, token: ThreadName, now: int) -> None:
         """Keep no account."""
@@ -454,44 +437,33 @@ class Tracer:
         details: Details,
         parent: Live | Record | RemoteParent | None,
         token: ThreadName,
-        is_block: bool = False,
-        given_id: str | None = None,
     ) -> Live:
         """Start an operation below `parent`; the caller makes it current.
 
-        token: the running thread's. is_block: whether it is a block, which has no steps of its own.
+        spec: its tracer is this one. token: the running thread's.
         """
-        if parent is self.untraced:
-            self.reentrant += 1
-            return self.untraced
         # Filled in here, past a constructor of its own: one call less, of three.
         live: Live = _new(Live)
-        live._tracer = self
-        live.name = spec.name
-        live.key_name = spec.key_name
-        live.key, live.description, live.done, live._attributes = details
-        live.given_id = live._operation_id = given_id
-        live._charge = live._link = live._handle = live._held_by = None
-        live.parent = live.task = live.outcome = live.error_type = live.error = None
-        live._inner = live._running = live._longest = live._trace = live._span = live.steps = 0
-        live._slow_ns = spec.slow_ns
-        live.start_seen = True
+        live._spec = spec
+        live._details = details
+        live._operation_id = spec.given_id
         live._thread = token
-        live._is_block = is_block
-        if not is_block:
-            live._held_by = token
+        live._held_by = None if spec.is_block else token
+        live._ids = live._origin = live._charge = live._handle = live._failure = live._stepped = live.task = None
+        live._inner = 0
         live.marks = []
-        live.pid = self.pid
-        if parent is not None and isinstance(parent, Fields | RemoteParent):  # else a foreign value: no parent
-            if not (parent._span and parent._trace) and isinstance(parent, Fields):
-                parent._make_ids()
+        if parent is not None and isinstance(parent, _PARENTS):  # else a foreign value: no parent
+            if parent is self.untraced:
+                self.reentrant += 1
+                return self.untraced
+            trace, span = parent._ids or parent._make_ids()
             if spec.detached:
-                live._link = (parent._trace, parent._span)
+                live._origin = (0, None, (trace, span))
             else:
-                live._trace = parent._trace
-                live.parent = parent._span
-                # A block holds no thread: what runs inside it is part of whatever runs around it.
-                live._charge = parent._charge if parent._is_block else parent
+                live._origin = (trace, span, None)
+                if isinstance(parent, Fields):
+                    # A block holds no thread: what runs inside it is part of whatever runs around it.
+                    live._charge = parent._charge if parent._spec.is_block else parent
         if self.eager_ids:
             live._make_ids()
         # Asking for the loop first: current_task() raises where there is none, which costs a microsecond.
@@ -502,7 +474,7 @@ class Tracer:
                 live.task = task.get_name()
         wall_ns, monotonic_ns = self.wall_ns, self.monotonic_ns
         live.start = wall_ns()
-        live.start_mono = live._step_start = monotonic_ns()
+        live.start_mono = monotonic_ns()
         if self.on_started is not None:
             self.on_started(
                 Started(
@@ -522,7 +494,7 @@ class Tracer:
         """Count what came after an operation's end."""
         self.late += 1
 
-    def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
+    def checkpoint(self, name: str, description: str = NOTHING, **attributes: object) -> float | None:
         """Mark a moment of the current operation.
 
         `attributes` are kept as plain data. Returns the seconds since the operation's start, or None
@@ -530,13 +502,19 @@ class Tracer:
         """
         live = _get_current()
         # The plain case inline: a call of `reach` costs as much as all of this.
-        if type(live) is Live and not attributes and type(name) is type(description) is str:
-            marks = live.marks
-            is_short = len(name) <= TEXT_LIMIT >= len(description)
-            if self.on_reached is None and is_short and len(marks) < MAX_CHECKPOINTS:
+        if (
+            type(live) is Live
+            and not attributes
+            and self.on_reached is None
+            and type(name) is str
+            and (description is NOTHING or type(description) is str)
+            and len(name) + len(description) <= TEXT_LIMIT
+        ):
+            marks: list[Mark] = live.marks  # type: ignore[assignment]
+            if len(marks) < MAX_CHECKPOINTS:
                 now = self.monotonic_ns  # not called as a method: a slot is found faster as an attribute
-                elapsed: int = now() - live.start_mono
-                marks.append((name, description, elapsed, NO_ATTRIBUTES))  # type: ignore[attr-defined]
+                elapsed = now() - live.start_mono
+                marks.append((name, description, elapsed, NO_ATTRIBUTES))
                 return elapsed / 1e9
         if isinstance(live, Live):
             return live.reach(name, description, attributes)
@@ -569,10 +547,9 @@ class Tracer:
 class _Stepping:
     """What coroutines and generators of every kind share: an operation that is current only while the body runs."""
 
-    __slots__ = ("__weakref__", "_current", "_details", "_inner", "_live", "_spec", "_tracer")
+    __slots__ = ("__weakref__", "_current", "_details", "_inner", "_live", "_spec")
 
-    def __init__(self, tracer: Tracer, spec: Spec, details: Details, inner: Any) -> None:
-        self._tracer = tracer
+    def __init__(self, spec: Spec, details: Details, inner: Any) -> None:
         self._spec = spec
         self._details = details
         self._inner = inner
@@ -583,9 +560,9 @@ class _Stepping:
         """Make current what was so when the body was suspended; at first, its own operation."""
         live = self._live
         if live is None:
-            self._live = self._current = self._tracer.begin(self._spec, self._details, current.get(), thread.token)
+            self._live = self._current = self._spec.tracer.begin(self._spec, self._details, current.get(), thread.token)
         elif type(live) is Live:
-            live.hold(thread.token, self._tracer.monotonic_ns())
+            live.hold(thread.token, self._spec.tracer.monotonic_ns())
         return current.set(self._current)
 
     def _suspend(self, token: CurrentToken) -> None:
@@ -594,7 +571,7 @@ class _Stepping:
         current.reset(token)
         live = self._live
         if type(live) is Live:
-            live.let_go(self._tracer.monotonic_ns())
+            live.let_go(self._spec.tracer.monotonic_ns())
 
     def _end(self, token: CurrentToken, error: BaseException | None, outcome: Outcome = "ok") -> None:
         """Give the context back and finish the operation, once."""
@@ -633,10 +610,10 @@ class Steps(_Stepping):
         # `_enter`, `_suspend` and `_end` inline: each call costs a tenth of a short coroutine's whole price.
         live = self._live
         if live is None:
-            live = self._tracer.begin(self._spec, self._details, _get_current(), thread.token)
+            live = self._spec.tracer.begin(self._spec, self._details, _get_current(), thread.token)
             self._live = self._current = live
         elif type(live) is Live:
-            live.hold(thread.token, self._tracer.monotonic_ns())
+            live.hold(thread.token, self._spec.tracer.monotonic_ns())
         token = _set_current(self._current)
         try:
             result = self._inner.send(value)
@@ -653,9 +630,9 @@ class Steps(_Stepping):
         self._current = _get_current()
         _reset_current(token)
         if type(live) is Live:
-            if live.steps == 0:
+            if live._stepped is None:
                 _set_class(self, self._suspended)
-            live.let_go(self._tracer.monotonic_ns())
+            live.let_go(self._spec.tracer.monotonic_ns())
         return result
 
     __next__ = send
@@ -840,18 +817,16 @@ class Block:
 
     _live: Live | Record
 
-    def __init__(
-        self, tracer: Tracer, spec: Spec, details: Details, parent: Live | Record | RemoteParent | None = None
-    ) -> None:
+    def __init__(self, spec: Spec, details: Details, parent: Live | Record | RemoteParent | None = None) -> None:
         self._parent = parent
-        self._tracer = tracer
+        self._tracer: Tracer = spec.tracer
         self._spec = spec
         self._details = details
 
     def _begin(self) -> Live:
         around = current.get()
         parent = around if around is self._tracer.untraced else self._parent or around
-        return self._tracer.begin(self._spec, self._details, parent, thread.token, True)
+        return self._tracer.begin(self._spec, self._details, parent, thread.token)
 
     def _finish(self, error: BaseException | None) -> None:
         if isinstance(self._live, Live):

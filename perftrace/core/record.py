@@ -2,7 +2,8 @@
 
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -71,65 +72,77 @@ class Reached(NamedTuple):
 
 
 class ThreadName:
-    """The name of a thread; the object itself stands for the thread, by identity."""
+    """The name of a thread of a process; the object itself stands for the thread, by identity."""
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "pid")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, pid: int = 0) -> None:
         self.name = name
+        self.pid = pid
+
+
+Details: TypeAlias = tuple[str | None, str, str | None, dict[str, Scalar] | None]
+"""What one call says of itself: key, description, done, captured attributes."""
+
+
+@dataclass(slots=True, eq=False)  # not frozen: a block makes one a run, and freezing costs four times as much
+class Spec:
+    """What all runs of one decoration have in common; nobody changes it."""
+
+    name: str
+    key_name: str | None = None
+    slow_ns: int | None = None
+    """From this duration on a run is slow; None: never."""
+    detached: bool = False
+    """Whether it begins a trace of its own, with a link to the operation that is current."""
+    is_block: bool = False
+    """Whether it is a block, which has no steps of its own."""
+    given_id: str | None = None
+    """The operation id that the caller of the explicit API chose; None where it is made."""
+    start_seen: bool = True
+    """False where a source did not see the start."""
+    tracer: Any = None
+    """Draws the ids, reads the clock, tells the sinks; None for what a source read."""
+    details: Callable[[tuple[Any, ...], dict[str, Any]], Details] | None = None
+    """Reads the details from a call's arguments; never raises. None: every call is alike."""
 
 
 class Fields:
     """What a record keeps, still writable: the slots that a live operation and its record share.
 
-    One becomes the other by a change of class, which costs a quarter of building the record anew.
-    Ids and checkpoints are kept as the engine has them and made into text and tuples when read:
-    most records are filtered, summed or dropped before anybody asks.
+    One becomes the other by a change of class, which costs a quarter of building the record anew, and
+    every slot costs at the start of each call: what rarely differs shares one, and None there is the
+    usual case. Ids and checkpoints are kept as the engine has them and made into text and tuples when
+    read: most records are filtered, summed or dropped before anybody asks.
     """
 
     __slots__ = (
-        "_attributes",
         "_charge",
+        "_details",
+        "_failure",
         "_handle",
         "_held_by",
+        "_ids",
         "_inner",
-        "_is_block",
-        "_link",
-        "_longest",
         "_operation_id",
-        "_running",
-        "_slow_ns",
-        "_span",
+        "_origin",
+        "_spec",
         "_step_start",
+        "_stepped",
         "_thread",
-        "_trace",
-        "_tracer",
-        "description",
-        "done",
         "duration_ns",
-        "error",
-        "error_type",
-        "given_id",
-        "key",
-        "key_name",
         "marks",
-        "name",
-        "outcome",
-        "parent",
-        "pid",
         "sequence",
-        "slow",
         "start",
         "start_mono",
-        "start_seen",
-        "steps",
         "task",
     )
 
     _charge: Any
+    """The running operation whose step this one's steps run inside."""
     _handle: Any
     _held_by: ThreadName | None
-    _slow_ns: int | None
+    """The thread that runs its own code now."""
     _step_start: int
 
     def __init__(
@@ -164,84 +177,132 @@ class Fields:
         sequence: int = 0,
         start_seen: bool = True,
     ) -> None:
-        self._tracer: Any = None
-        self.name = name
-        """As decorated."""
-        self._trace = trace
-        self._span = span
-        self.parent = parent
-        """The span of the operation that this one ran in, here or in another process."""
-        self.given_id = self._operation_id = given_id
-        """The operation id that the caller of the explicit API chose; None where it is made."""
-        self.description = description
-        self.done = done
-        """What to say at the finish in place of the description."""
-        self.key = key
-        """Whom or what it was done for: a user id, a job number."""
-        self.key_name = key_name
-        """The key's label, such as `user_id`."""
+        self._spec = Spec(name, key_name, 0 if slow else None, False, running_ns is None, given_id, start_seen)
+        self._details: tuple[str | None, str, str | None, Attributes | None] = (key, description, done, attributes)
+        self._operation_id = given_id
+        self._ids: tuple[int, int] | None = (trace, span)
+        """Trace and span; None until somebody asks."""
+        linked = None if link is None else (int(link.trace_id, 16), int(link.span_id, 16))
+        self._origin: tuple[int, int | None, tuple[int, int] | None] | None = (trace, parent, linked)
+        """Where it comes from: the trace and span that it belongs to, and what it is linked to; None for a root."""
+        is_plain = outcome == "ok" and error_type is error is None
+        self._failure: tuple[Outcome | None, str | None, str | None] | None = None
+        """Outcome, the exception's type and text; None if all went well."""
+        if not is_plain:
+            self._failure = (outcome, error_type, error)
+        self._stepped: tuple[int, int, int] | None = (running_ns or 0, longest_step_ns or 0, steps)
+        """Running time, longest step and number of steps; None for a single step, as long as the operation."""
+        self._inner = inner_ns or 0
+        self._thread = ThreadName(thread, pid)
+        self.marks = marks
+        """The checkpoints as the engine keeps them."""
         self.start = start
         """Unix nanoseconds, UTC."""
         self.start_mono = start_mono
         """Nanoseconds of the monotonic clock, comparable within one process."""
         self.duration_ns = duration_ns
-        self.outcome = outcome
-        """None only for what runs still, or what a source saw start and never end."""
-        self.error_type = error_type
-        self.error = error
-        """The exception's text."""
-        self._attributes: Attributes | None = attributes
-        self.slow = slow
-        """Took at least as long as its `slow` threshold."""
-        self.marks = marks
-        """The checkpoints as the engine keeps them."""
-        self._is_block = running_ns is None
-        self._running = running_ns or 0
-        self._inner = inner_ns or 0
-        self.steps = steps
-        """How often its code was entered: 1 for a function, one more for each suspension of a coroutine."""
-        self._longest = longest_step_ns or 0
-        self._link = None if link is None else (int(link.trace_id, 16), int(link.span_id, 16))
-        self.pid = pid
-        self._thread = ThreadName(thread) if thread else _NO_THREAD
         self.task = task
         """The asyncio task that it started in."""
         self.sequence = sequence
         """Counts the finishes of its process from 1 on."""
-        self.start_seen = start_seen
-        """False where a source did not see the start: what came before the first checkpoint is not known."""
 
     def sealed(self) -> "Record":
         """Make this a record, by changing its class: it is written no more."""
         self.__class__ = Record
         return self  # type: ignore[return-value]
 
-    def _make_ids(self) -> None:
-        """Draw the ids that nobody has asked for yet; a source's unknown ones stay 0."""
-        tracer = self._tracer
-        if tracer is None:
-            return
+    def _make_ids(self) -> tuple[int, int]:
+        """Draw the ids, which nobody has asked for yet."""
+        tracer = self._spec.tracer
+        trace = self._origin[0] if self._origin is not None else 0
+        drawn = (trace or tracer.trace_id(), tracer.span_id())
         # Drawn first: between the question and the setter, no other thread gets a turn.
-        trace = tracer.trace_id() if not self._trace else 0
-        span = tracer.span_id() if not self._span else 0
-        if not self._trace:
-            _set_trace(self, trace)
-        if not self._span:
-            _set_span(self, span)
+        if self._ids is None:
+            _set_ids(self, drawn)
+        return self._ids or drawn
+
+    @property
+    def name(self) -> str:
+        """As decorated."""
+        return self._spec.name
+
+    @property
+    def key_name(self) -> str | None:
+        """The key's label, such as `user_id`."""
+        return self._spec.key_name
+
+    @property
+    def given_id(self) -> str | None:
+        """The operation id that the caller of the explicit API chose; None where it is made."""
+        return self._spec.given_id
+
+    @property
+    def start_seen(self) -> bool:
+        """False where a source did not see the start: what came before the first checkpoint is not known."""
+        return self._spec.start_seen
+
+    @property
+    def key(self) -> str | None:
+        """Whom or what it was done for: a user id, a job number."""
+        return self._details[0]
+
+    @property
+    def description(self) -> str:
+        """What it does, made for this run."""
+        return self._details[1]
+
+    @property
+    def done(self) -> str | None:
+        """What to say at the finish in place of the description."""
+        return self._details[2]
+
+    @property
+    def attributes(self) -> Attributes:
+        """By name, plain data."""
+        return self._details[3] or NO_ATTRIBUTES
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None only for what runs still, or what a source saw start and never end."""
+        return "ok" if self._failure is None else self._failure[0]
+
+    @property
+    def error_type(self) -> str | None:
+        """The exception's type."""
+        return None if self._failure is None else self._failure[1]
+
+    @property
+    def error(self) -> str | None:
+        """The exception's text."""
+        return None if self._failure is None else self._failure[2]
+
+    @property
+    def slow(self) -> bool:
+        """Took at least as long as its `slow` threshold."""
+        return self._spec.slow_ns is not None and self.duration_ns >= self._spec.slow_ns
 
     @property
     def trace(self) -> int:
         """128 bits, the same for an operation and everything below it; 0 where a source does not know it."""
-        if not self._trace:
-            self._make_ids()
-        return self._trace
+        return (self._ids or self._make_ids())[0]
 
     @property
     def span(self) -> int:
         """64 bits, this operation's own; 0 where a source does not know it."""
-        if not self._span:
-            self._make_ids()
-        return self._span
+        return (self._ids or self._make_ids())[1]
+
+    @property
+    def parent(self) -> int | None:
+        """The span of the operation that this one ran in, here or in another process; None for the root of a trace."""
+        return None if self._origin is None else self._origin[1]
+
+    @property
+    def link(self) -> Link | None:
+        """The operation that created this detached one."""
+        if self._origin is None or self._origin[2] is None:
+            return None
+        trace, span = self._origin[2]
+        return Link(f"{trace:032x}", f"{span:016x}")
 
     @property
     def trace_id(self) -> str:
@@ -266,11 +327,6 @@ class Fields:
         return self._operation_id or ""
 
     @property
-    def attributes(self) -> Attributes:
-        """By name, plain data."""
-        return self._attributes or NO_ATTRIBUTES
-
-    @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """The checkpoints in the order in which they were reached."""
         return tuple(Checkpoint(*mark) for mark in self.marks)
@@ -278,22 +334,33 @@ class Fields:
     @property
     def running_ns(self) -> int | None:
         """How long its own code held the thread, children that ran inside it included; None for a block."""
-        return None if self._is_block else self._running
+        if self._spec.is_block:
+            return None
+        return self.duration_ns if self._stepped is None else self._stepped[0]
 
     @property
     def inner_ns(self) -> int | None:
         """The part of `running_ns` that children held."""
-        return None if self._is_block else self._inner
+        return None if self._spec.is_block else self._inner
 
     @property
     def longest_step_ns(self) -> int | None:
         """The longest stretch without a suspension; None for a block."""
-        return None if self._is_block else self._longest
+        if self._spec.is_block:
+            return None
+        return self.duration_ns if self._stepped is None else self._stepped[1]
 
     @property
-    def link(self) -> Link | None:
-        """The operation that created this detached one."""
-        return None if self._link is None else Link(f"{self._link[0]:032x}", f"{self._link[1]:016x}")
+    def steps(self) -> int:
+        """How often its code was entered: once, and again after each suspension; 0 for a block."""
+        if self._stepped is None:
+            return 0 if self._spec.is_block else 1
+        return self._stepped[2]
+
+    @property
+    def pid(self) -> int:
+        """The process that it started in."""
+        return self._thread.pid
 
     @property
     def thread(self) -> str:
@@ -301,11 +368,8 @@ class Fields:
         return self._thread.name
 
 
-_NO_THREAD = ThreadName("")
 # Setters that pass a record's immutability: what they set was decided, only not worked out yet.
-_set_trace, _set_span, _set_operation_id = (
-    Fields.__dict__[name].__set__ for name in ("_trace", "_span", "_operation_id")
-)
+_set_ids, _set_operation_id = (Fields.__dict__[name].__set__ for name in ("_ids", "_operation_id"))
 
 
 class Record(Fields):
@@ -328,7 +392,7 @@ class Record(Fields):
         return Record(**{**self.as_dict(), **changes})
 
     def __setattr__(self, name: str, value: object) -> None:
-        if hasattr(self, "start_seen"):  # what the constructor sets last
+        if hasattr(self, "sequence"):  # what the constructor sets last
             raise AttributeError(f"a record is immutable: replace({name}=...) gives a changed copy")
         super().__setattr__(name, value)
 

@@ -84,12 +84,10 @@ class LogReader:
     def _plain_end(self, run: _Run, done: str, seconds: str, field: str | None, value: str) -> Record:
         """Make the record of a run that ended as usual."""
         key_name, identity = self._identify(run.operation_id, () if field is None else ((field, value),))
-        fields = self._fields(run, identity, done, key_name)
-        fields.duration_ns = nanoseconds(seconds)
-        fields.outcome = "ok"
-        if field is not None and key_name is None:
-            fields._attributes = {field: value}
-        return fields.sealed()
+        attributes = {field: value} if field is not None and key_name is None else NO_ATTRIBUTES
+        return self._record(
+            run, identity, done=done, key_name=key_name, duration_ns=nanoseconds(seconds), attributes=attributes
+        )
 
     def _take(self, path: str, number: int, text: str) -> Record | None:
         """Take any line."""
@@ -114,7 +112,7 @@ class LogReader:
     def unfinished(self) -> list[Record]:
         """Give what started and never ended, as records with outcome None."""
         runs = [*self._given_up, *self._running.values()]
-        return [self._fields(run, split_id(run.operation_id, names=self._names)).sealed() for run in runs]
+        return [self._record(run, split_id(run.operation_id, names=self._names), outcome=None) for run in runs]
 
     def _reach(self, line: Line) -> None:
         operation_id, name, description = split_checkpoint(line.body, self._running)
@@ -145,13 +143,18 @@ class LogReader:
 
     def _ended(self, run: _Run, line: Line, done: str) -> Record:
         key_name, identity = self._identify(run.operation_id, line.fields)
-        fields = self._fields(run, identity, done, key_name)
-        fields.duration_ns = line.duration_ns
-        fields.outcome = line.outcome
-        fields.error_type, fields.error = line.error_type, line.error
-        fields.slow = line.slow
-        fields._attributes = dict(line.fields if key_name is None else line.fields[1:])
-        return fields.sealed()
+        return self._record(
+            run,
+            identity,
+            done=done,
+            key_name=key_name,
+            duration_ns=line.duration_ns,
+            outcome=line.outcome,
+            error_type=line.error_type,
+            error=line.error,
+            slow=line.slow,
+            attributes=dict(line.fields if key_name is None else line.fields[1:]),
+        )
 
     def _split_finish(self, body: str) -> tuple[str, str]:
         """Split a finish by the ids that run: an id of the explicit API may hold ` - ` itself."""
@@ -172,25 +175,24 @@ class LogReader:
                 return name, identity
         return None, split_id(operation_id, names=self._names)
 
-    def _fields(self, run: _Run, identity: Identity, done: str | None = None, key_name: str | None = None) -> Fields:
-        """Begin a record with what is known of a run; remember its id."""
+    def _record(self, run: _Run, identity: Identity, **known: Any) -> Record:
+        """Make the record of a run from what is known of it; remember its id."""
         if identity.span:
             self._recent.add(run.operation_id)
             if len(self._recent) > RECENT:
                 self._before, self._recent = self._recent, set()
-        return Fields(
+        fields = Fields(
             identity.name,
             span=identity.span,
             given_id=run.operation_id,
             description=run.description,
-            done=done,
             key=identity.key,
-            key_name=key_name,
             start=self._times.of(run.line),
-            outcome=None,
             marks=run.marks,
             start_seen=run.start_seen,
+            **known,
         )
+        return fields.sealed()
 
 
 def _unwrap(text: str) -> tuple[str, Line] | None:

@@ -1,13 +1,14 @@
 """The hot path on its own: a tracer with a list for a sink and a clock that only moves when told."""
 
 import contextvars
+import os
 
-from perftrace.core.engine import MAX_CHECKPOINTS, Spec, Tracer, current
-from perftrace.core.record import Reached, Started, ThreadName
+from perftrace.core.engine import MAX_CHECKPOINTS, Tracer, current
+from perftrace.core.record import Reached, Spec, Started, ThreadName
 from perftrace.core.sink import Outlet, Sink
 
 PLAIN = (None, "", None, None)
-ONE, TWO = ThreadName("one"), ThreadName("two")
+ONE, TWO = (ThreadName(name, os.getpid()) for name in ("one", "two"))
 
 
 class StillClock:
@@ -42,7 +43,7 @@ def make(sink=None):
 def test_an_operation_tells_its_start_its_checkpoints_and_its_finish():
     """Three kinds of event, with one id and the times of the clock."""
     tracer, sink, clock, _ = make()
-    operation = tracer.begin(Spec("job"), ("7", "do it", "did it", None), None, ONE)
+    operation = tracer.begin(Spec("job", tracer=tracer), ("7", "do it", "did it", None), None, ONE)
     clock.now += 30
     assert operation.handle.checkpoint("half", size=3) == 30 / 1e9
     clock.now += 12
@@ -60,9 +61,9 @@ def test_an_operation_tells_its_start_its_checkpoints_and_its_finish():
 def test_a_child_shares_the_trace_and_names_its_parent():
     """The parent need not run any more."""
     tracer, sink, _, _ = make()
-    parent = tracer.begin(Spec("a"), PLAIN, None, ONE)
+    parent = tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE)
     parent.end()
-    tracer.begin(Spec("b"), PLAIN, parent, ONE).end()
+    tracer.begin(Spec("b", tracer=tracer), PLAIN, parent, ONE).end()
     first, second = (e for e in sink.events if not isinstance(e, Started))
     assert second.trace_id == first.trace_id
     assert second.parent_id == first.span_id
@@ -71,7 +72,7 @@ def test_a_child_shares_the_trace_and_names_its_parent():
 def test_what_comes_after_the_end_is_counted_and_changes_nothing():
     """A late checkpoint, annotation, failure or second end never raises."""
     tracer, sink, clock, _ = make()
-    live = tracer.begin(Spec("a"), PLAIN, None, ONE)
+    live = tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE)
     operation = live.handle
     assert live.handle is operation
     live.end()
@@ -96,7 +97,7 @@ def test_a_checkpoint_without_an_operation_is_an_orphan():
 def test_a_failure_without_an_exception_is_an_error():
     """The text is the error, and there is no type."""
     tracer, sink, _, _ = make()
-    operation = tracer.begin(Spec("a"), PLAIN, None, ONE)
+    operation = tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE)
     operation.fail("card refused")
     operation.end()
     assert (sink.events[-1].outcome, sink.events[-1].error_type, sink.events[-1].error) == (
@@ -114,7 +115,7 @@ def test_a_broken_exception_text_is_replaced():
             raise RuntimeError
 
     tracer, sink, _, _ = make()
-    tracer.begin(Spec("a"), PLAIN, None, ONE).end(MuteError())
+    tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE).end(MuteError())
     assert (sink.events[-1].error_type, sink.events[-1].error) == ("MuteError", "<unprintable MuteError: RuntimeError>")
 
 
@@ -127,7 +128,7 @@ def test_a_raising_sink_is_counted_and_reported_once():
 
     tracer, _, _, faults = make(Broken())
     for _ in range(3):
-        tracer.begin(Spec("a"), PLAIN, None, ONE).end()
+        tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE).end()
     books = tracer.outlets[0].books()
     assert (books.accepted, books.written, books.dropped, books.errors) == (3, 0, {"error": 3}, 3)
     assert len(faults) == 1
@@ -138,12 +139,15 @@ def test_what_a_sink_traces_is_not_traced():
 
     class Selfish(Sink):
         def finished(self, record):
-            self.seen = (tracer.begin(Spec("inner"), PLAIN, current.get(), ONE), tracer.current_operation())
+            self.seen = (
+                tracer.begin(Spec("inner", tracer=tracer), PLAIN, current.get(), ONE),
+                tracer.current_operation(),
+            )
             self.seen[0].end()
             tracer.checkpoint("x")
 
     tracer, sink, _, faults = make(Selfish())
-    tracer.begin(Spec("a"), PLAIN, None, ONE).end()
+    tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE).end()
     assert tracer.reentrant == 2
     assert sink.seen[1] is None
     assert faults == []
@@ -153,7 +157,7 @@ def test_what_a_sink_traces_is_not_traced():
 def test_checkpoints_are_capped_and_the_rest_is_counted():
     """A loop without end cannot eat the memory."""
     tracer, sink, _, _ = make()
-    operation = tracer.begin(Spec("a"), PLAIN, None, ONE)
+    operation = tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE)
     for _ in range(MAX_CHECKPOINTS + 5):
         assert operation.handle.checkpoint("x") is not None
     operation.end()
@@ -164,14 +168,14 @@ def test_checkpoints_are_capped_and_the_rest_is_counted():
 def test_running_time_is_charged_to_the_operation_whose_step_it_ran_inside():
     """A block holds no thread of its own and hands its children's part on; a task's creator gets nothing."""
     tracer, sink, clock, _ = make()
-    outer = tracer.begin(Spec("outer"), PLAIN, None, ONE)
-    block = tracer.begin(Spec("block"), PLAIN, outer, ONE, True)
-    child = tracer.begin(Spec("child"), PLAIN, block, ONE)
+    outer = tracer.begin(Spec("outer", tracer=tracer), PLAIN, None, ONE)
+    block = tracer.begin(Spec("block", is_block=True, tracer=tracer), PLAIN, outer, ONE)
+    child = tracer.begin(Spec("child", tracer=tracer), PLAIN, block, ONE)
     clock.now += 10
     child.end()
     block.end()
     outer.let_go(clock.now)
-    elsewhere = tracer.begin(Spec("elsewhere"), PLAIN, outer, TWO)
+    elsewhere = tracer.begin(Spec("elsewhere", tracer=tracer), PLAIN, outer, TWO)
     clock.now += 100
     elsewhere.end()
     outer.hold(ONE, clock.now)
@@ -189,7 +193,7 @@ def test_running_time_is_charged_to_the_operation_whose_step_it_ran_inside():
 def test_attributes_become_plain_data():
     """Nothing of the user's objects is kept."""
     tracer, sink, _, _ = make()
-    operation = tracer.begin(Spec("a"), PLAIN, None, ONE)
+    operation = tracer.begin(Spec("a", tracer=tracer), PLAIN, None, ONE)
     operation.handle.annotate(n=1, t=True, big=2**70, o=contextvars)
     operation.end()
     attributes = sink.events[-1].attributes
@@ -200,8 +204,8 @@ def test_attributes_become_plain_data():
 def test_a_clock_that_steps_back_makes_no_negative_duration():
     """Neither of the operation, nor of its steps, nor while it runs."""
     tracer, sink, clock, _ = make()
-    once = tracer.begin(Spec("once"), PLAIN, None, ONE)
-    twice = tracer.begin(Spec("twice"), PLAIN, None, ONE)
+    once = tracer.begin(Spec("once", tracer=tracer), PLAIN, None, ONE)
+    twice = tracer.begin(Spec("twice", tracer=tracer), PLAIN, None, ONE)
     twice.let_go(clock.now)
     twice.hold(ONE, clock.now)
     clock.now -= 500
