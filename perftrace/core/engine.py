@@ -78,6 +78,8 @@ class _Thread(threading.local):
 thread = _Thread()
 _get_running_loop = asyncio._get_running_loop
 _current_task = asyncio.current_task
+_tasks: Mapping[object, "asyncio.Task[Any]"] = getattr(asyncio.tasks, "_current_tasks", {})
+"""What runs now, by loop; not public, so that a Python without it does without."""
 _new = object.__new__
 _new_event = tuple.__new__
 
@@ -466,12 +468,14 @@ class Tracer:
                     live._charge = parent._charge if parent._spec.is_block else parent
         if self.eager_ids:
             live._make_ids()
-        # Asking for the loop first: current_task() raises where there is none, which costs a microsecond.
-        loop = _get_running_loop()
-        if loop is not None:
-            task = _current_task(loop)
-            if task is not None:
-                live.task = task.get_name()
+        # Asking for the loop costs 3.11 a system call, 0.15 µs: first a look where the last task of this thread was.
+        task = _tasks.get(token.loop)
+        if task is None:
+            # And asking for the loop before the task: current_task() raises where there is none, which costs 1 µs.
+            token.loop = loop = _get_running_loop()
+            task = None if loop is None else _current_task(loop)
+        if task is not None:
+            live.task = task.get_name()
         wall_ns, monotonic_ns = self.wall_ns, self.monotonic_ns
         live.start = wall_ns()
         live.start_mono = monotonic_ns()
@@ -549,12 +553,14 @@ class _Stepping:
 
     __slots__ = ("__weakref__", "_current", "_details", "_inner", "_live", "_spec")
 
-    def __init__(self, spec: Spec, details: Details, inner: Any) -> None:
-        self._spec = spec
-        self._details = details
-        self._inner = inner
-        self._live: Live | Record | None = None
-        self._current: Live | Record | None = None
+    _spec: Spec
+    _details: Details
+    _inner: Any
+    """What is timed."""
+    _live: Live | Record | None
+    """Its operation, once it has begun."""
+    _current: Live | Record | None
+    """What is current inside, while it is suspended."""
 
     def _enter(self) -> CurrentToken:
         """Make current what was so when the body was suspended; at first, its own operation."""

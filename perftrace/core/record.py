@@ -74,11 +74,13 @@ class Reached(NamedTuple):
 class ThreadName:
     """The name of a thread of a process; the object itself stands for the thread, by identity."""
 
-    __slots__ = ("name", "pid")
+    __slots__ = ("loop", "name", "pid")
 
     def __init__(self, name: str, pid: int = 0) -> None:
         self.name = name
         self.pid = pid
+        self.loop: object = None
+        """The event loop in which it last started an operation: a guess where to look first."""
 
 
 Details: TypeAlias = tuple[str | None, str, str | None, dict[str, Scalar] | None]
