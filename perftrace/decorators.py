@@ -234,14 +234,14 @@ def _steps_call(
     steps: type[CoroutineSteps] | type[GeneratorSteps] | type[AsyncGeneratorSteps],
 ) -> Callable[..., Any]:
     """Build what a decorated coroutine or generator function runs: argument errors come from the call."""
-    read, new = spec.details, object.__new__
+    read = spec.details
 
     def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
         inner = function(*args, **kwargs)
         if not tracer.live or (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
             return inner
         # Filled in here, past a constructor of its own, as `begin` does.
-        timed: Any = new(steps)
+        timed: Any = steps()
         timed._spec = spec
         timed._details = common if read is None else read(args, kwargs)
         timed._inner = inner

@@ -80,7 +80,6 @@ _get_running_loop = asyncio._get_running_loop
 _current_task = asyncio.current_task
 _tasks: Mapping[object, "asyncio.Task[Any]"] = getattr(asyncio.tasks, "_current_tasks", {})
 """What runs now, by loop; not public, so that a Python without it does without."""
-_new = object.__new__
 _new_event = tuple.__new__
 
 
@@ -88,6 +87,8 @@ class Live(Fields):
     """A running operation, as the engine has it; `end` makes it a record."""
 
     __slots__ = ()
+
+    __init__ = object.__init__  # type: ignore[assignment]  # `begin` fills it in; CPython runs no Python for this
 
     def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
         """Mark a moment; returns the seconds since the start, or None if it has ended."""
@@ -296,7 +297,7 @@ class Untraced(Live):
     __slots__ = ()
 
     def __init__(self, tracer: "Tracer") -> None:
-        super().__init__("")
+        Fields.__init__(self, "")
         self._spec = Spec("", tracer=tracer)
         self._handle = self._held_by = None
 
@@ -445,7 +446,7 @@ class Tracer:
         spec: its tracer is this one. token: the running thread's.
         """
         # Filled in here, past a constructor of its own: one call less, of three.
-        live: Live = _new(Live)
+        live = Live()
         live._spec = spec
         live._details = details
         live._operation_id = spec.given_id
@@ -511,8 +512,8 @@ class Tracer:
             and not attributes
             and self.on_reached is None
             and type(name) is str
-            and (description is NOTHING or type(description) is str)
-            and len(name) + len(description) <= TEXT_LIMIT
+            and len(name) <= TEXT_LIMIT
+            and (description is NOTHING or (type(description) is str and len(description) <= TEXT_LIMIT))
         ):
             marks: list[Mark] = live.marks  # type: ignore[assignment]
             if len(marks) < MAX_CHECKPOINTS:
