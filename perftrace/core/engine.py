@@ -20,6 +20,7 @@ from perftrace.core.record import (
     NO_ATTRIBUTES,
     TEXT_LIMIT,
     Details,
+    Event,
     Fields,
     Mark,
     Outcome,
@@ -330,6 +331,18 @@ CurrentToken: TypeAlias = "Token[Live | Record | None]"
 _get_current, _set_current, _reset_current = current.get, current.set, current.reset
 
 
+def _delivery(hooks: list[Hook]) -> Hook | None:
+    """Build what hands one kind of event to all sinks."""
+    if len(hooks) < 2:
+        return hooks[0] if hooks else None
+
+    def deliver(event: Event) -> None:
+        for hook in hooks:
+            hook(event)
+
+    return deliver
+
+
 class Tracer:
     """Ties operations to clock, ids and sinks; permanent, while `configure` swaps what it holds.
 
@@ -408,35 +421,14 @@ class Tracer:
         self.outlets = outlets
         if not self.enabled:
             outlets = ()
-        self.on_started = self._delivery(tuple((o.started, o.is_leaf) for o in outlets if o.started))
-        self.on_reached = self._delivery(tuple((o.reached, o.is_leaf) for o in outlets if o.reached))
-        self.on_finished = self._delivery(tuple((o.finished, o.is_leaf) for o in outlets if o.finished))
+        self.on_started, self.on_reached, self.on_finished = (
+            _delivery([hook for o in outlets if (hook := o.hook(name, current, self.untraced)) is not None])
+            for name in ("started", "reached", "finished")
+        )
         self.live = any((self.on_started, self.on_reached, self.on_finished))
         wants = [o.sink.wants for o in outlets]
         can_be_idle = bool(outlets) and all(overrides(o.sink, "wants") for o in outlets)
         self.idle: Callable[[], bool] | None = (lambda: not any(want() for want in wants)) if can_be_idle else None
-
-    def _delivery(self, hooks: tuple[tuple[Hook, bool], ...]) -> Hook | None:
-        """Build what hands one kind of event to all sinks, whose own work is not traced."""
-        if not hooks:
-            return None
-        if len(hooks) == 1 and hooks[0][1]:  # a lone leaf: nothing to guard, no hop
-            return hooks[0][0]
-
-        only = hooks[0][0] if len(hooks) == 1 else None
-
-        def deliver(event: Started | Reached | Record) -> None:
-            token = _set_current(self.untraced)
-            try:
-                if only is not None:
-                    only(event)
-                else:
-                    for hook, _ in hooks:
-                        hook(event)
-            finally:
-                _reset_current(token)
-
-        return deliver
 
     def begin(
         self,
@@ -514,7 +506,6 @@ class Tracer:
         if (
             type(live) is Live
             and not attributes
-            and self.on_reached is None
             and type(name) is str
             and len(name) <= TEXT_LIMIT
             and (description is NOTHING or (type(description) is str and len(description) <= TEXT_LIMIT))
@@ -524,6 +515,10 @@ class Tracer:
                 now = self.monotonic_ns  # not called as a method: a slot is found faster as an attribute
                 elapsed = now() - live.start_mono
                 marks.append((name, description, elapsed, NO_ATTRIBUTES))
+                if self.on_reached is not None:
+                    operation_id = live._operation_id or live.operation_id
+                    event = (operation_id, name, description, elapsed, live.start, NO_ATTRIBUTES)
+                    self.on_reached(_new_event(Reached, event))
                 return elapsed / 1e9
         if isinstance(live, Live):
             return live.reach(name, description, attributes)

@@ -1,6 +1,7 @@
 """The contract of a sink: subclass, override what you need."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -79,34 +80,47 @@ class Outlet:
 
     def __init__(self, sink: Sink, report: Callable[[Sink, BaseException], object]) -> None:
         self.sink = sink
-        self.is_leaf = sink.is_leaf
-        self.started = self._hook("started")
-        self.reached = self._hook("reached")
-        self.finished = self._hook("finished")
         self._report = report
         self._accepted = 0
         self._failed = 0
         self._errors = 0
         self._lost_before = 0
 
-    def _hook(self, name: str) -> Hook | None:
-        """Make one hook safe; None if the sink does nothing there."""
+    def hook(self, name: str, current: "ContextVar[Any]", untraced: object) -> Hook | None:
+        """Make one hook safe; None if the sink does nothing there.
+
+        While it runs, `current` is `untraced`: what the sink's own work traces is counted, no more.
+        """
         if not overrides(self.sink, name):
             return None
         deliver = getattr(self.sink, name)
+        enter, leave = current.set, current.reset
 
-        def hook(event: Any) -> None:
+        def call_leaf(event: Any) -> None:
             self._accepted += 1
             try:
                 deliver(event)
-            except KeyboardInterrupt:  # it is the user's, not the sink's
-                self._failed += 1
-                raise
             except BaseException as error:
-                self._failed += 1
-                self._fault(error)
+                self._fail(error)
 
-        return hook
+        def call(event: Any) -> None:
+            self._accepted += 1
+            token = enter(untraced)
+            try:
+                deliver(event)
+            except BaseException as error:
+                self._fail(error)
+            finally:
+                leave(token)
+
+        return call_leaf if self.sink.is_leaf else call
+
+    def _fail(self, error: BaseException) -> None:
+        """Count an event that was lost."""
+        self._failed += 1
+        if isinstance(error, KeyboardInterrupt):  # it is the user's, not the sink's
+            raise error
+        self._fault(error)
 
     def _fault(self, error: BaseException) -> None:
         """Count an exception of the sink; report the first."""

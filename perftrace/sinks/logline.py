@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 
 from perftrace.core.record import Reached, Record, Started
 from perftrace.core.sink import Sink
@@ -10,6 +11,8 @@ from perftrace.sinks.logrecord import RecordMaker
 
 LOGGER = logging.getLogger("performance_monitor")
 """Where lines and perftrace's own warnings go."""
+_is_enabled_for = LOGGER.isEnabledFor
+_handle, _call_handlers = logging.Logger.handle, logging.Logger.callHandlers
 
 
 class LogSink(Sink):
@@ -41,23 +44,20 @@ class LogSink(Sink):
 
     def started(self, event: Started) -> None:
         """Write the line of a start."""
-        if _listening(logging.INFO):
+        if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
             _log(logging.INFO, encode_start(self._words, event.operation_id, event.description, event.name))
 
     def reached(self, event: Reached) -> None:
         """Write the line of a checkpoint."""
-        if _listening(logging.INFO):
+        if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
             line = encode_checkpoint(self._words, event.operation_id, event.name, event.description, event.elapsed_ns)
             _log(logging.INFO, line)
 
     def finished(self, record: Record) -> None:
         """Write the line of a finish."""
         level = logging.WARNING if record.slow or record.outcome in ("error", "abandoned") else logging.INFO
-        if _listening(level):
+        if _is_enabled_for(level) or _listening(level):
             _log(level, encode_done(self._words, record))
-
-
-_is_enabled_for = LOGGER.isEnabledFor
 
 
 def _listening(level: int) -> bool:
@@ -73,20 +73,51 @@ def _not_silenced(level: int) -> bool:
 
 def _log(level: int, line: str) -> None:
     record = _RECORDS.make(level, line)
+    kind = type(LOGGER)
+    if kind.handle is not _handle or kind.callHandlers is not _call_handlers:  # a monitoring agent's, as Sentry's
+        for handler in _handlers():
+            _fit(record, handler)
+        LOGGER.handle(record)
+        return
+    # `handle` and `callHandlers` in one: with `_fit` in a walk of its own, a line cost a tenth more.
+    if LOGGER.filters:
+        answer: object = LOGGER.filter(record)
+        if not answer:
+            return
+        if isinstance(answer, logging.LogRecord):  # from Python 3.12 on, a filter may give another record
+            record = answer
     has_handlers = False
     logger: logging.Logger | None = LOGGER
     while logger is not None:
         for handler in logger.handlers:
             has_handlers = True
-            stream = getattr(handler, "stream", None)
-            encoding = getattr(stream, "encoding", None)
-            if encoding not in _WIDE and isinstance(encoding, str):
-                record.msg = _fitting(record.msg, encoding, getattr(stream, "errors", None) or "strict")
+            if level >= handler.level:
+                _fit(record, handler)
+                handler.handle(record)
+                record.msg = line
         logger = logger.parent if logger.propagate else None
-    if has_handlers or LOGGER.level != logging.NOTSET:
-        LOGGER.handle(record)
-    elif LOGGER.filter(record):
+    if has_handlers:
+        return
+    if LOGGER.level == logging.NOTSET:
         _STANDARD_ERROR.handle(record)
+    else:
+        LOGGER.callHandlers(record)  # finds none, and does what the application wants then
+
+
+def _handlers() -> Iterator[logging.Handler]:
+    """Give the handlers that a line would reach."""
+    logger: logging.Logger | None = LOGGER
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
+def _fit(record: logging.LogRecord, handler: logging.Handler) -> None:
+    """Escape what the handler's stream could not encode: it would print a traceback and lose the line."""
+    stream = getattr(handler, "stream", None)
+    encoding = getattr(stream, "encoding", None)
+    if encoding not in _WIDE and isinstance(encoding, str):
+        record.msg = _fitting(record.msg, encoding, getattr(stream, "errors", None) or "strict")
 
 
 _WIDE = {None, "utf-8", "UTF-8", "utf8", "utf-16", "utf-32"}

@@ -5,7 +5,10 @@ import logging
 import os
 import threading
 import time
+from logging import Logger, LogRecord
 
+_make_record, _new = Logger.makeRecord, object.__new__
+_HAS_TASK_NAME = "taskName" in LogRecord("", 0, "", 0, "", (), None).__dict__  # from Python 3.12 on
 _PLACE = ("(unknown file)", 0)
 """No caller is looked for: finding one costs more than the line, and would find perftrace."""
 
@@ -18,23 +21,21 @@ class RecordMaker:
     record that it made once; what differs from line to line is set anew.
     """
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._common: dict[str, object] = {}
-        self._created = self._relative = 0.0
-        self._process: int | None = None
+        self._learnt_with: bool | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
 
-    def make(self, level: int, line: str) -> logging.LogRecord:
+    def make(self, level: int, line: str) -> LogRecord:
         """Make the record of a line."""
-        if logging.getLogRecordFactory() is not logging.LogRecord:
+        if logging.getLogRecordFactory() is not LogRecord or Logger.makeRecord is not _make_record:
             return self._constructed(level, line)
-        process = os.getpid() if logging.logProcesses else None
-        if process != self._process or not self._common:
-            self._learn(process)
+        if self._learnt_with is not logging.logProcesses:
+            self._learn()
         now = time.time()
-        record: logging.LogRecord = object.__new__(logging.LogRecord)
-        own = record.__dict__
-        own.update(self._common)
+        record: LogRecord = _new(LogRecord)
+        record.__dict__ = own = self._common.copy()
         own["msg"] = line
         own["levelno"] = level
         own["levelname"] = logging.getLevelName(level)
@@ -44,18 +45,25 @@ class RecordMaker:
         if logging.logThreads:
             own["thread"] = threading.get_ident()
             own["threadName"] = threading.current_thread().name
-        if "taskName" in own:  # from Python 3.12 on
+        if _HAS_TASK_NAME:
             own["taskName"] = _task_name()
         return record
 
-    def _learn(self, process: int | None) -> None:
+    def _learn(self) -> None:
         """Take from a real record what all lines of this process have in common."""
         real = self._constructed(logging.INFO, "")
         self._created, self._relative = real.created, real.relativeCreated
-        self._process = process
         self._common = dict(real.__dict__)
+        # What a formatter adds finds room: copies have the original's, and growing costs 1 µs a line.
+        self._common.update(message=None, asctime=None)
+        del self._common["message"], self._common["asctime"]
+        self._learnt_with = logging.logProcesses
 
-    def _constructed(self, level: int, line: str) -> logging.LogRecord:
+    def _forget(self) -> None:
+        """Learn anew in a forked child."""
+        self._learnt_with = None
+
+    def _constructed(self, level: int, line: str) -> LogRecord:
         return self._logger.makeRecord(self._logger.name, level, *_PLACE, line, (), None, "(unknown function)")
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-CALLS = 20_000
+CALLS = 5_000
 """A run: long enough that what a peer leaves to a thread of its own is paid for within."""
 REPEATS = 5
 ROUNDS = 5
