@@ -1,7 +1,7 @@
 """Cost of one operation with four checkpoints, side by side with its peers, above the bare call.
 
-`make bench` runs each peer in a process of its own, in several rounds by turns, and prints minima
-and their ratios: on a shared machine the ratios of one run mean something, the microseconds little.
+`make bench` runs each peer in a process of its own, in several rounds by turns, and prints the least
+of their medians and the ratios: on a shared machine the ratios of one run mean something, the microseconds little.
 All output is discarded.
 """
 
@@ -9,14 +9,17 @@ import asyncio
 import json
 import logging
 import os
+import statistics
 import subprocess
 import sys
 import time
 
-CALLS = 5_000
-"""A run: long enough that what a peer leaves to a thread of its own is paid for within."""
+CALLS = 20_000
+"""A run is as long as it takes for what a peer leaves to a thread of its own to be paid for within."""
 REPEATS = 5
-ROUNDS = 5
+"""Of a run; its cost is their median."""
+ROUNDS = 4
+"""Of all peers by turns, each in a new process; its cost is the least of these medians."""
 CHECKPOINTS = ("get_user", "check_points", "set_state", "send_reply")
 
 
@@ -191,8 +194,8 @@ PEERS = (
 )
 
 
-def best(measure):
-    return min(measure() for _ in range(REPEATS))
+def typical(measure):
+    return statistics.median(measure() for _ in range(REPEATS))
 
 
 def cost_of(function):
@@ -204,7 +207,7 @@ def cost_of(function):
             function()
         return (time.perf_counter_ns() - before) / CALLS
 
-    return best(measure)
+    return typical(measure)
 
 
 def cost_of_coroutine(coroutine):
@@ -216,7 +219,7 @@ def cost_of_coroutine(coroutine):
             await coroutine()
         return (time.perf_counter_ns() - before) / CALLS
 
-    return best(lambda: asyncio.run(main()))
+    return typical(lambda: asyncio.run(main()))
 
 
 def bare():
