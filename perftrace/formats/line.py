@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -195,14 +195,11 @@ def parse(text: str) -> Line | None:
         body, _, tail = body.rpartition(" | ")
         elapsed = _duration(tail, _ELAPSED)
         return None if elapsed is None or not body else Line("checkpoint", body, elapsed)
-    parts = body.split(" | ")
-    for number in range(1, len(parts)):
-        took = _duration(parts[number], _TOOK)
-        if took is not None:
-            line = _done(parts, number, took)
-            if line is not None:
-                return line
-    return None
+    # The last one: no addition can hold it, as `|` is escaped there, while the text before it may.
+    at = max(body.rfind(f" | {word}: ") for word in _TOOK)
+    duration, *additions = body[at + 3 :].split(" | ")
+    took = None if at < 0 else _duration(duration, _TOOK)
+    return None if took is None else _done(body[:at], took, additions)
 
 
 def _duration(text: str, words: Container[str]) -> int | None:
@@ -214,12 +211,11 @@ def _duration(text: str, words: Container[str]) -> int | None:
     return int(digits) * 1_000_000 if len(digits) > 3 else None
 
 
-def _done(parts: list[str], number: int, took: int) -> Line | None:
-    """Read a finish whose duration is a certain part; None if something else than additions follows."""
-    body = parts[0] if number == 1 else " | ".join(parts[:number])
+def _done(body: str, took: int, additions: Sequence[str]) -> Line | None:
+    """Read what follows the duration of a finish; None if it is something else than additions."""
     outcome: Outcome = "ok"
     error_type, error, slow, fields = None, None, False, []
-    for field in parts[number + 1 :]:
+    for field in additions:
         if found := _FIELD.fullmatch(field):
             fields.append((found[1], found[2]))
         elif field in _OUTCOMES:
@@ -300,7 +296,7 @@ def split_body(body: str) -> tuple[str, str]:
     return operation_id, text
 
 
-_UNIQUE = re.compile(r"(?<=.)_(?:[0-9a-f]{16}|\d{10}|\d{13})$")
+_SPAN = re.compile(r"[0-9a-f]{16}").fullmatch
 _CHECKPOINT_OF_TIMED = re.compile(r"(.+?_[0-9a-f]{16})\.(\S+)")
 
 
@@ -341,10 +337,12 @@ def split_id(operation_id: str, key: str | None = None, names: Container[str] = 
     lines. Then `_<16 hex>` or `_<unix seconds or milliseconds>` is the unique part, and one
     trailing `_<digits>` before it a key.
     """
-    unique = _UNIQUE.search(operation_id)
-    rest = operation_id[: unique.start()] if unique else operation_id
-    made = unique is not None and len(unique[0]) == 17
-    span = int(unique[0][1:], 16) if unique and made else 0
+    at = operation_id.rfind("_")
+    unique = operation_id[at + 1 :]
+    made = at > 0 and len(unique) == 16 and _SPAN(unique) is not None
+    is_time = at > 0 and len(unique) in (10, 13) and unique.isascii() and unique.isdigit()
+    rest = operation_id[:at] if made or is_time else operation_id
+    span = int(unique, 16) if made else 0
     if key and rest.endswith(f"_{key}") and "%" not in rest and len(rest) > len(key) + 1:  # nearly always
         return Identity(rest[: -len(key) - 1], key, span)
     whole = _decoded(rest, made)

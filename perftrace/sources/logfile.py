@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record
+from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record, Scalar, Spec, make_operation_id, record_of_log
 from perftrace.formats.line import (
     CHECKPOINT_PARTS,
     START_PARTS,
@@ -51,6 +51,7 @@ class LogReader:
         self._running: dict[str, _Run] = {}
         self._given_up: list[_Run] = []
         self._names: set[str] = set()
+        self._specs: dict[tuple[str, str | None, bool], Spec] = {}
         self._recent: set[str] = set()
         self._before: set[str] = set()
         self._times = _Times()
@@ -83,11 +84,27 @@ class LogReader:
 
     def _plain_end(self, run: _Run, done: str, seconds: str, field: str | None, value: str) -> Record:
         """Make the record of a run that ended as usual."""
-        key_name, identity = self._identify(run.operation_id, () if field is None else ((field, value),))
-        attributes = {field: value} if field is not None and key_name is None else NO_ATTRIBUTES
-        return self._record(
-            run, identity, done=done, key_name=key_name, duration_ns=nanoseconds(seconds), attributes=attributes
-        )
+        operation_id = run.operation_id
+        key_name, identity = self._identify(operation_id, () if field is None else ((field, value),))
+        attributes: dict[str, Scalar] | None = {field: value} if field is not None and key_name is None else None
+        name, key, span = identity
+        if not span:
+            return self._record(
+                run,
+                identity,
+                done=done,
+                key_name=key_name,
+                duration_ns=nanoseconds(seconds),
+                attributes=attributes or NO_ATTRIBUTES,
+            )
+        self._remember(operation_id)
+        kind = name, key_name, run.start_seen
+        spec = self._specs.get(kind)
+        if spec is None:
+            spec = self._specs[kind] = Spec(name, key_name, is_block=True, start_seen=run.start_seen)
+        details = key, run.description, done, attributes
+        start = self._times.of(run.line)
+        return record_of_log(spec, details, operation_id, span, start, nanoseconds(seconds), run.marks)
 
     def _take(self, path: str, number: int, text: str) -> Record | None:
         """Take any line."""
@@ -177,22 +194,28 @@ class LogReader:
 
     def _record(self, run: _Run, identity: Identity, **known: Any) -> Record:
         """Make the record of a run from what is known of it; remember its id."""
-        if identity.span:
-            self._recent.add(run.operation_id)
-            if len(self._recent) > RECENT:
-                self._before, self._recent = self._recent, set()
+        name, key, span = identity
+        if span:
+            self._remember(run.operation_id)
+        is_made = run.operation_id == make_operation_id(name, key, span)
         fields = Fields(
-            identity.name,
-            span=identity.span,
-            given_id=run.operation_id,
+            name,
+            span=span,
+            given_id=None if is_made else run.operation_id,
             description=run.description,
-            key=identity.key,
+            key=key,
             start=self._times.of(run.line),
             marks=run.marks,
             start_seen=run.start_seen,
             **known,
         )
         return fields.sealed()
+
+    def _remember(self, operation_id: str) -> None:
+        """Remember the id of a run that ended."""
+        self._recent.add(operation_id)
+        if len(self._recent) > RECENT:
+            self._before, self._recent = self._recent, set()
 
 
 def _unwrap(text: str) -> tuple[str, Line] | None:
@@ -219,24 +242,25 @@ def _texts(found: Any) -> Iterator[str]:
 
 
 class _Times:
-    """Reads the time that a formatter put before a line; lines of one second are read once."""
+    """Reads the time that a formatter put before a line; lines of one minute are taken apart once."""
 
     def __init__(self) -> None:
-        self._second = ""
+        self._minute = ""
         self._ns = 0
 
     def of(self, line: str) -> int:
         """Give Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
-        second = line[:19]
-        if second != self._second:
-            self._second, self._ns = second, _unix_ns(second)
-        if not self._ns:
-            return 0
-        zone = line[19:].lstrip(",.0123456789")
-        if zone[:1] in ("Z", "+", "-") and "T" in second:
-            return _unix_ns(line[: 19 + len(line[19:]) - len(zone)][:23] + zone[:6].split(" ")[0])
-        milliseconds = line[20:23]
-        return self._ns + (int(milliseconds) * 1_000_000 if milliseconds.isdigit() and milliseconds.isascii() else 0)
+        minute, second, milliseconds = line[:16], line[17:19], line[20:23]
+        if minute != self._minute:
+            self._minute, self._ns = minute, _unix_ns(minute)
+        if not self._ns or line[16:17] != ":" or not (second.isdigit() and second.isascii()):
+            return _unix_ns(line[:19])
+        if "T" in minute:
+            zone = line[19:].lstrip(",.0123456789")
+            if zone[:1] in ("Z", "+", "-"):
+                return _unix_ns(line[: 19 + len(line[19:]) - len(zone)][:23] + zone[:6].split(" ")[0])
+        fraction = int(milliseconds) if milliseconds.isdigit() and milliseconds.isascii() else 0
+        return self._ns + int(second) * 1_000_000_000 + fraction * 1_000_000
 
 
 def _unix_ns(text: str) -> int:
