@@ -60,7 +60,7 @@ NOTES: dict[Language, Notes] = {
 }
 
 MARKER = "⏱️  [PERF] "
-_MARKER_LENGTH = len(MARKER)
+MARKER_LENGTH = len(MARKER)
 """How each line begins: U+23F1 U+FE0F, two blanks."""
 
 
@@ -265,7 +265,8 @@ def _plain(words: Words) -> dict[str, re.Pattern[str]]:
     return {word[0]: re.compile(pattern, re.ASCII) for word, pattern in patterns.items()}
 
 
-_PLAIN = {letter: pattern for words in WORDS.values() for letter, pattern in _plain(words).items()}
+PLAIN = {letter: pattern.fullmatch for words in WORDS.values() for letter, pattern in _plain(words).items()}
+"""What takes a usual line apart from its word on, by the first letter of the word."""
 
 
 @functools.lru_cache(maxsize=8192)
@@ -284,9 +285,9 @@ def parse_plain(text: str) -> Plain | None:
     at = text.find(MARKER)
     if at < 0 or text[0] == "{":  # perhaps wrapped in JSON
         return None
-    at += _MARKER_LENGTH
-    pattern = _PLAIN.get(text[at : at + 1])
-    found = None if pattern is None else pattern.fullmatch(text, at)
+    at += MARKER_LENGTH
+    match = PLAIN.get(text[at : at + 1])
+    found = None if match is None else match(text, at)
     return None if found is None else found.groups()
 
 
