@@ -25,7 +25,7 @@ from perftrace.core.engine import (
 from perftrace.core.record import Details, Link, Record, Spec, attributes_of, plain
 from perftrace.runtime import tracer
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound="Callable[..., Any] | functools.partialmethod[Any]")
 
 
 class Decorator(Protocol):
@@ -103,7 +103,7 @@ def timed(
     """Make an operation of each call of what is decorated; bare (`@timed`) or with options.
 
     Takes functions, coroutine functions, generator functions of both kinds, methods, classmethods,
-    staticmethods and properties on either side, partials and callable objects. A generator is
+    staticmethods, properties and partial methods on either side, partials and callable objects. A generator is
     one operation from its first step to its end, and current only while its body runs.
 
     operation: its name; without one, the qualified name.
@@ -119,7 +119,9 @@ def timed(
     a key, capture or description that names no parameter.
     """
     if operation is not None and not isinstance(operation, str):
-        if callable(operation) or isinstance(operation, classmethod | staticmethod | property):
+        if callable(operation) or isinstance(
+            operation, classmethod | staticmethod | property | functools.partialmethod
+        ):
             return timed()(operation)
         raise TypeError(f"timed: the operation's name must be text, not {type(operation).__name__}")
     if operation is not None:
@@ -130,6 +132,8 @@ def timed(
             return type(function)(decorate(function.__func__))
         if isinstance(function, property) and function.fget is not None:
             return function.getter(decorate(function.fget))
+        if isinstance(function, functools.partialmethod):
+            return functools.partialmethod(decorate(function.func), *function.args, **function.keywords)
         function = _undecorated(function)
         if inspect.isclass(function) or not callable(function):
             raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")

@@ -303,3 +303,27 @@ def test_checkpointed_takes_functions_alone(thing):
     """Nothing else returns once."""
     with pytest.raises(TypeError, match="checkpointed"):
         checkpointed("x")(thing)
+
+
+def test_a_partial_method_is_timed_on_either_side(records):
+    """Each call with its instance; the key is read past the bound argument; a coroutine stays one."""
+
+    class Bot:
+        def reply(self, kind, user):
+            return kind, user
+
+        async def fetch(self, kind, user):
+            return kind, user
+
+        outside = timed(operation="outside", key="user")(functools.partialmethod(reply, "text"))
+        inside = functools.partialmethod(timed(operation="inside", key="user")(reply), "text")
+        later = timed(functools.partialmethod(fetch, kind="photo"))
+
+    bot = Bot()
+    assert bot.outside(7) == bot.inside(7) == ("text", 7)
+    assert asyncio.run(bot.later(user=8)) == ("photo", 8)
+    assert [(r.name, r.key) for r in records] == [
+        ("outside", "7"),
+        ("inside", "7"),
+        (Bot.__qualname__ + ".fetch", None),
+    ]

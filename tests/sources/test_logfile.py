@@ -2,10 +2,11 @@
 
 import gzip
 import json
+import random
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perftrace import sources
@@ -297,6 +298,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=
     st.sampled_from(["zh", "en"]),
     st.randoms(),
 )
+@example([("job", None, "", "|", [], "ok"), ("job", None, "", " | 耗时: 1.000s", [], "ok")], "zh", random.Random(1))
 def test_whatever_is_written_interleaved_is_read_back(tmp_path_factory, runs, language, shuffle):
     """Names, keys, texts as escaped, checkpoints, outcomes: from shuffled runs."""
     words = WORDS[language]

@@ -39,7 +39,7 @@ async def play(bot: Bot) -> dict[str, int]:
 
     async def visit(number: int) -> str:
         handler, user = visits[number], dice.randrange(USERS)
-        patience = 0.06 if handler == bot.on_confirm and dice.random() < IMPATIENT else 30
+        patience = 0.15 if handler == bot.on_confirm and dice.random() < IMPATIENT else 30
         await asyncio.sleep(2 * number / len(visits))
         try:
             await asyncio.wait_for(handler(user), patience)

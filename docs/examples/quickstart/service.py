@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECONDS = {"/reply": 0.005, "/photo": 0.02, "/generate": 0.12}
+SECONDS = {"/reply": 0.005, "/photo": 0.02, "/generate": 0.25}
 """How long each path takes."""
 FAILS_EVERY = 9
 """Each ninth picture fails."""
