@@ -251,3 +251,42 @@ else:
     assert names == [("own", None)], names
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_lock_that_another_thread_holds_at_the_fork_does_not_stop_the_child(tmp_path):
+    """A thread is inside a log handler while the process forks: both go on to write."""
+    code = """
+import logging, os, perftrace, sys, threading
+inside, go_on = threading.Event(), threading.Event()
+class Slow(logging.FileHandler):
+    def emit(self, record):
+        if threading.current_thread() is not threading.main_thread():
+            inside.set()
+            go_on.wait()
+        super().emit(record)
+handler = Slow(sys.argv[1], encoding="utf-8")
+logging.basicConfig(level=logging.INFO, handlers=[handler])
+perftrace.configure(sinks=["log", "memory", "jsonl:" + sys.argv[1] + ".jsonl"])
+@perftrace.timed(operation="work")
+def work():
+    perftrace.checkpoint("half")
+thread = threading.Thread(target=work)
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    work()
+    assert len(perftrace.records()) == 1
+    assert perftrace.shutdown(5)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+go_on.set()
+thread.join()
+work()
+assert len(perftrace.records()) == 2
+"""
+    log = tmp_path / "bot.log"
+    subprocess.run([sys.executable, "-c", code, log], check=True, timeout=30)
+    assert log.read_text(encoding="utf-8").count("[PERF] 检查点") == 3
+    assert len((tmp_path / "bot.log.jsonl").read_text().splitlines()) == 3

@@ -1,7 +1,9 @@
 """Log files -> records."""
 
+import errno
 import gzip
 import json
+import os
 import random
 import tracemalloc
 
@@ -168,6 +170,18 @@ def test_a_folder_cannot_be_read(tmp_path):
     """Its files can."""
     with pytest.raises(ValueError, match="directory"):
         sources.open(str(tmp_path))
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    """As the system says it; root may read everything, so the system is played."""
+    path = tmp_path / "x.log"
+
+    def refuse(name, *args, **kwargs):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(SourceError, match=r"x\.log: Permission denied"):
+        sources.open(str(path))
 
 
 def test_open_reads_a_source_whole(tmp_path):
