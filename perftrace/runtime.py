@@ -211,7 +211,18 @@ def _replace_sinks(sinks: tuple[Sink, ...]) -> None:
     """Install sinks, then close the former ones that are not among them."""
     former = tracer.outlets
     kept = {id(outlet.sink): outlet for outlet in former}
-    tracer.set_outlets(tuple(kept.get(id(sink)) or Outlet(sink, report_broken) for sink in sinks))
+    outlets = tuple(kept.get(id(sink)) or tracer.outlet(sink, report_broken) for sink in sinks)
+    opened: list[Outlet] = []
+    try:
+        for outlet in outlets:
+            if outlet not in former:
+                opened.append(outlet)
+                outlet.open()
+    except BaseException:
+        for outlet in opened:
+            outlet.close(1.0)
+        raise
+    tracer.set_outlets(outlets)
     _apply_language(_language)
     for outlet in former:
         if outlet not in tracer.outlets:
@@ -272,6 +283,8 @@ def _after_fork() -> None:
     thread.token = ThreadName(thread.token.name, tracer.pid)
     tracer.ids.reseed()
     tracer.set_ids(tracer.ids)
+    for outlet in tracer.outlets:
+        outlet.open_in_child()
 
 
 _from_environment()

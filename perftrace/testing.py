@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from perftrace.core.engine import Clock
 from perftrace.core.ids import Ids
 from perftrace.core.record import Record
-from perftrace.core.sink import CallableSink, Outlet
+from perftrace.core.sink import CallableSink
 from perftrace.runtime import report_broken, tracer
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def capture(clock: Clock | None = None, ids: Ids | None = None) -> Iterator[list
     records: list[Record] = []
     former = tracer.outlets, tracer.clock, tracer.ids, tracer.enabled
     tracer.enabled = True
-    tracer.set_outlets((Outlet(CallableSink(records.append), report_broken),))
+    tracer.set_outlets((tracer.outlet(CallableSink(records.append), report_broken),))
     if clock is not None:
         tracer.set_clock(clock)
     if ids is not None:

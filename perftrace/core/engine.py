@@ -32,7 +32,7 @@ from perftrace.core.record import (
     attributes_of,
     plain,
 )
-from perftrace.core.sink import Hook, Outlet, overrides
+from perftrace.core.sink import Hook, Outlet, Sink, overrides
 
 NOTHING = ""
 """The text of whoever gives none."""
@@ -416,13 +416,17 @@ class Tracer:
         self.eager_ids = not isinstance(ids, RandomIds)
         self.trace_id, self.span_id = ids.trace_id, ids.span_id
 
+    def outlet(self, sink: Sink, report: Callable[[Sink, BaseException], object]) -> Outlet:
+        """Make a sink safe for this tracer; `report` is told of its first exception."""
+        return Outlet(sink, report, current, self.untraced)
+
     def set_outlets(self, outlets: tuple[Outlet, ...]) -> None:
         """Hand events to these sinks from now on; to none while tracing is not enabled."""
         self.outlets = outlets
         if not self.enabled:
             outlets = ()
         self.on_started, self.on_reached, self.on_finished = (
-            _delivery([hook for o in outlets if (hook := o.hook(name, current, self.untraced)) is not None])
+            _delivery([hook for o in outlets if (hook := o.hook(name)) is not None])
             for name in ("started", "reached", "finished")
         )
         self.live = any((self.on_started, self.on_reached, self.on_finished))

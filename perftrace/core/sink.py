@@ -1,6 +1,6 @@
 """The contract of a sink: subclass, override what you need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
@@ -17,6 +17,12 @@ class Sink:
 
     is_leaf: ClassVar[bool] = False
     """True promises that no hook runs foreign code, so that nothing can be traced while it is called."""
+
+    def open(self) -> None:
+        """Get ready: called when it is configured and anew in each forked child, which begins with nothing.
+
+        What it raises comes out of `configure`, which then changes nothing.
+        """
 
     def started(self, event: Started) -> object:
         """Take the start of an operation."""
@@ -38,6 +44,14 @@ class Sink:
     def close(self, timeout: float) -> bool | None:
         """Flush and let go of files and threads, within `timeout` seconds; tell whether all was written."""
         return self.flush(timeout)
+
+    def losses(self) -> Mapping[str, int]:
+        """Count, by reason, the events that it took and will never bring out."""
+        return {}
+
+    def pending(self) -> int:
+        """Count the events that it took and has not brought out yet."""
+        return 0
 
 
 class CallableSink(Sink):
@@ -65,7 +79,7 @@ class Books:
     written: int = 0
     pending: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
-    """By reason: `error` where a hook raised."""
+    """By reason: `error` where a hook raised, and whatever the sink itself counts."""
     errors: int = 0
     """Exceptions of any hook, `flush` and `close` included."""
 
@@ -78,23 +92,55 @@ class Outlet:
     lock, which a signal handler or a finalizer could find held.
     """
 
-    def __init__(self, sink: Sink, report: Callable[[Sink, BaseException], object]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        report: Callable[[Sink, BaseException], object],
+        current: "ContextVar[Any]",
+        untraced: object,
+    ) -> None:
+        """Wrap a sink.
+
+        report: told of the sink's first exception. untraced: what `current` is while the sink works, so that
+        what its own work traces is counted, no more.
+        """
         self.sink = sink
         self._report = report
+        self._current = current
+        self._untraced = untraced
+        self._begin_books()
+
+    def _begin_books(self) -> None:
         self._accepted = 0
         self._failed = 0
         self._errors = 0
         self._lost_before = 0
 
-    def hook(self, name: str, current: "ContextVar[Any]", untraced: object) -> Hook | None:
-        """Make one hook safe; None if the sink does nothing there.
+    def open(self) -> None:
+        """Open the sink; raises what it raises."""
+        self._guarded(self.sink.open)
 
-        While it runs, `current` is `untraced`: what the sink's own work traces is counted, no more.
-        """
+    def open_in_child(self) -> None:
+        """Open the sink in a forked child, with books of its own."""
+        self._begin_books()
+        try:
+            self.open()
+        except Exception as error:
+            self._fault(error)
+
+    def _guarded(self, method: Callable[..., Any], *arguments: object) -> Any:
+        token = self._current.set(self._untraced)
+        try:
+            return method(*arguments)
+        finally:
+            self._current.reset(token)
+
+    def hook(self, name: str) -> Hook | None:
+        """Make one hook safe; None if the sink does nothing there."""
         if not overrides(self.sink, name):
             return None
         deliver = getattr(self.sink, name)
-        enter, leave = current.set, current.reset
+        untraced, enter, leave = self._untraced, self._current.set, self._current.reset
 
         def call_leaf(event: Any) -> None:
             self._accepted += 1
@@ -132,7 +178,7 @@ class Outlet:
         """Flush or close the sink; tell whether nothing was lost since the last time."""
         lost, self._lost_before = self._failed - self._lost_before, self._failed
         try:
-            return method(timeout) is not False and not lost
+            return self._guarded(method, timeout) is not False and not lost
         except Exception as error:
             self._fault(error)
             return False
@@ -147,8 +193,11 @@ class Outlet:
 
     def books(self) -> Books:
         """Read the counters, as of now."""
-        dropped = {"error": self._failed} if self._failed else {}
-        return Books(self._accepted, self._accepted - self._failed, 0, dropped, self._errors)
+        dropped = {reason: count for reason, count in self.sink.losses().items() if count}
+        if self._failed:
+            dropped["error"] = dropped.get("error", 0) + self._failed
+        pending = self.sink.pending()
+        return Books(self._accepted, self._accepted - pending - sum(dropped.values()), pending, dropped, self._errors)
 
 
 def overrides(sink: Sink, hook: str) -> bool:

@@ -5,7 +5,7 @@ import os
 
 from perftrace.core.engine import MAX_CHECKPOINTS, Tracer, current
 from perftrace.core.record import Reached, Spec, Started, ThreadName
-from perftrace.core.sink import Outlet, Sink
+from perftrace.core.sink import Sink
 
 PLAIN = (None, "", None, None)
 ONE, TWO = (ThreadName(name, os.getpid()) for name in ("one", "two"))
@@ -36,7 +36,7 @@ def make(sink=None):
     tracer, sink, clock = Tracer(), sink or Collector(), StillClock()
     faults = []
     tracer.set_clock(clock)
-    tracer.set_outlets((Outlet(sink, lambda sink, error: faults.append(error)),))
+    tracer.set_outlets((tracer.outlet(sink, lambda sink, error: faults.append(error)),))
     return tracer, sink, clock, faults
 
 
