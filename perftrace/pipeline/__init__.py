@@ -1,0 +1,6 @@
+"""Sinks that wrap a sink: queueing, sampling, limiting, cleaning."""
+
+from perftrace.pipeline.background import Background
+from perftrace.pipeline.wrapper import Wrapper
+
+__all__ = ["Background", "Wrapper"]

@@ -1,0 +1,216 @@
+"""Takes a sink off the traced thread: a bounded queue and one worker."""
+
+import _thread
+import contextlib
+import contextvars
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+from perftrace.core.record import Event, Reached, Record, Started
+from perftrace.core.sink import Hook, Sink, overrides
+from perftrace.pipeline.wrapper import HOOKS, Wrapper
+
+Drop = Literal["newest", "oldest"]
+"""What goes when the queue is full."""
+_KINDS: Mapping[str, type] = {"started": Started, "reached": Reached, "finished": Record}
+
+
+class Background(Wrapper):
+    """Queues events; a thread of its own hands them to the wrapped sink.
+
+    The traced thread only appends to a deque and counts: no lock, no logging, nothing that a signal handler
+    or a finalizer could find held. What finds the queue full is dropped and counted as `full`; what the
+    wrapped sink raises on, as `error`; what comes after `close`, as `closed`.
+
+    capacity: events that may wait. batch: so many waiting ones wake the worker early. interval: seconds after
+    which it looks anyway. drop: whether the newest or the oldest event goes when the queue is full.
+    """
+
+    is_leaf = True
+
+    def __init__(
+        self,
+        sink: Sink | Callable[..., Any],
+        *,
+        capacity: int = 10_000,
+        batch: int = 500,
+        interval: float = 0.2,
+        drop: Drop = "newest",
+    ) -> None:
+        super().__init__(sink)
+        _check_count("capacity", capacity)
+        _check_count("batch", batch)
+        if isinstance(interval, bool) or not isinstance(interval, int | float) or not 0 < interval < float("inf"):
+            raise ValueError(f"Background: interval must be a number of seconds above 0, not {interval!r}")
+        if drop not in get_args(Drop):
+            raise ValueError(f"Background: drop must be 'newest' or 'oldest', not {drop!r}")
+        self._capacity, self._batch, self._interval, self._drop = capacity, min(batch, capacity), interval, drop
+        self._hooks = {_KINDS[name]: getattr(self.wrapped, name) for name in HOOKS if overrides(self.wrapped, name)}
+        take = self._make_take()
+        for name in HOOKS:
+            if _KINDS[name] in self._hooks:
+                setattr(self, name, take)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with an empty queue and no worker."""
+        self._worker: threading.Thread | None = None
+        self.first_error: str | None = None
+        """What the wrapped sink raised first."""
+        self._queue: deque[Event] = deque(maxlen=self._capacity if self._drop == "oldest" else None)
+        self._accepted = self._refused = self._late = 0
+        """What was handed in; what the full queue refused; what came after the end."""
+        self._taken = self._written = self._failed = 0
+        """What the worker took from the queue, and what became of it."""
+        self._lost_before = 0
+        self._is_closed = False
+        self._asked = self._answered = 0
+        """Numbers of the last flush that was asked for, and of the last that was done."""
+        self._deadline = 0.0
+        self._was_flushed = True
+        self._is_closing = False
+        self._was_closed: bool | None = None
+        # A bare lock as an alarm: letting go of it waits for nobody, not even in a signal handler.
+        self._alarm = _thread.allocate_lock()
+        self._alarm.acquire()
+
+    def _make_take(self) -> Hook:
+        """Build the hook: the only part that runs on the traced thread."""
+        limit = self._capacity if self._drop == "newest" else float("inf")
+        batch = self._batch
+
+        def take(event: Event) -> None:
+            self._accepted += 1
+            queue = self._queue
+            waiting = len(queue)
+            if self._is_closed:
+                self._late += 1
+            elif waiting >= limit:
+                self._refused += 1
+            else:
+                queue.append(event)
+                if waiting == batch:
+                    self._wake()
+
+        return take
+
+    def _wake(self) -> None:
+        """Let the worker look at once."""
+        with contextlib.suppress(RuntimeError):  # the alarm rings already
+            self._alarm.release()
+
+    def open(self) -> None:
+        """Open the wrapped sink and start the worker, with nothing in the queue."""
+        self._begin()
+        self.wrapped.open()
+        # In the caller's context, where nothing is traced: so it is for whatever the sink does in the worker.
+        context = contextvars.copy_context()
+        worker = threading.Thread(target=context.run, args=(self._work,), name="perftrace-background", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:  # the interpreter is ending: `flush` and `close` do the work themselves
+            return
+        self._worker = worker
+
+    def _work(self) -> None:
+        while self._was_closed is None:
+            self._alarm.acquire(timeout=self._interval)
+            self._turn()
+
+    def _turn(self) -> None:
+        """Do what is to be done now."""
+        is_closing, asked = self._is_closing, self._asked
+        self._drain()
+        if asked != self._answered:
+            self._was_flushed = self._all_out(self.wrapped.flush)
+            self._answered = asked
+        if is_closing:
+            self._was_closed = self._all_out(self.wrapped.close)
+
+    def _drain(self) -> None:
+        """Hand what waits now to the wrapped sink."""
+        queue, hooks = self._queue, self._hooks
+        for _ in range(len(queue)):
+            try:
+                event = queue.popleft()
+            except IndexError:  # the oldest went first
+                return
+            self._taken += 1
+            try:
+                hooks[type(event)](event)
+            except BaseException as error:
+                self._failed += 1
+                self._fault(error)
+            else:
+                self._written += 1
+
+    def _all_out(self, method: Callable[[float], bool | None]) -> bool:
+        """Flush or close the wrapped sink, within what is left of the caller's time."""
+        try:
+            return method(max(0.0, self._deadline - time.monotonic())) is not False
+        except BaseException as error:
+            self._fault(error)
+            return False
+
+    def _fault(self, error: BaseException) -> None:
+        """Tell of the first exception of the wrapped sink."""
+        if self.first_error is None:
+            self.first_error = f"{type(error).__name__}: {error}"
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until the worker has brought out what waits now; tell whether nothing was lost since the last time."""
+        self._deadline = time.monotonic() + timeout
+        self._asked = asked = self._asked + 1
+        done = self._wait(lambda: self._answered >= asked)
+        lost = sum(self._own_losses().values())
+        is_whole, self._lost_before = lost == self._lost_before, lost
+        return done and self._was_flushed and is_whole
+
+    def close(self, timeout: float) -> bool:
+        """Flush, close the wrapped sink and end the worker; a sink that hangs is left to itself."""
+        self._is_closed = True
+        self._deadline = time.monotonic() + timeout
+        self._is_closing = True
+        done = self._wait(lambda: self._was_closed is not None)
+        lost = sum(self._own_losses().values())
+        return done and bool(self._was_closed) and lost == self._lost_before
+
+    def _wait(self, is_done: Callable[[], bool]) -> bool:
+        """Wait for the worker, and no longer than allowed; without one, do its work here."""
+        if self._worker is None or not self._worker.is_alive():
+            if not is_done():
+                self._turn()
+            return is_done()
+        self._wake()
+        while not is_done():
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(left, 0.001))
+        return True
+
+    def _own_losses(self) -> dict[str, int]:
+        full = self._refused
+        if self._drop == "oldest":
+            full = self._accepted - self._late - self._taken - len(self._queue)
+        return {"full": max(0, full), "error": self._failed, "closed": self._late}
+
+    def losses(self) -> Mapping[str, int]:
+        """Count what the full queue dropped, what the sink raised on, and what came too late; and the sink's own."""
+        found = self._own_losses()
+        for reason, count in self.wrapped.losses().items():
+            found[reason] = found.get(reason, 0) + count
+        return found
+
+    def pending(self) -> int:
+        """Count what waits, and what the worker has in hand; and what waits in the wrapped sink."""
+        own = self._accepted - sum(self._own_losses().values()) - self._written
+        return max(0, own) + self.wrapped.pending()
+
+
+def _check_count(name: str, count: object) -> None:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"Background: {name} must be a whole number from 1 on, not {count!r}")

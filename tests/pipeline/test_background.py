@@ -1,0 +1,154 @@
+"""A queue and a worker between the traced thread and a sink."""
+
+import threading
+
+import pytest
+
+import perftrace
+from perftrace import Sink
+from perftrace.core.record import Record
+from perftrace.pipeline import Background
+
+
+class Gate(Sink):
+    """Collects records once it is let."""
+
+    def __init__(self):
+        self.records, self.inside, self.go_on = [], threading.Event(), threading.Event()
+        self.closed = 0
+
+    def finished(self, record):
+        self.inside.set()
+        self.go_on.wait()
+        self.records.append(record)
+
+    def close(self, timeout):
+        self.closed += 1
+
+
+@pytest.fixture
+def gate():
+    gate = Gate()
+    yield gate
+    gate.go_on.set()
+    perftrace.shutdown(5)
+
+
+def run(count):
+    for n in range(count):
+        with perftrace.operation(f"op{n}"):
+            pass
+
+
+def books():
+    return perftrace.stats()["sinks"][0]
+
+
+def test_all_arrives_in_order_from_another_thread():
+    """The books say so; the traced thread did nothing of it."""
+    seen = []
+    perftrace.configure(sinks=[Background(lambda r: seen.append((r.name, threading.current_thread().name)))])
+    run(2000)
+    assert perftrace.flush(5)
+    assert seen == [(f"op{n}", "perftrace-background") for n in range(2000)]
+    assert books() == {
+        "name": "Background", "accepted": 2000, "written": 2000, "pending": 0, "dropped": {}, "errors": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("drop", "kept"), [("newest", [0, 1, 2, 3]), ("oldest", [0, 7, 8, 9])])
+def test_a_full_queue_drops_and_counts(gate, drop, kept):
+    """The first record is in the worker's hand; three wait."""
+    perftrace.configure(sinks=[Background(gate, capacity=3, batch=1, interval=0.001, drop=drop)])
+    run(1)
+    gate.inside.wait()
+    for n in range(1, 10):
+        with perftrace.operation(f"op{n}"):
+            pass
+    assert (books()["pending"], books()["dropped"]) == (4, {"full": 6})
+    gate.go_on.set()
+    assert not perftrace.flush(5)
+    assert [r.name for r in gate.records] == [f"op{n}" for n in kept]
+    assert (books()["written"], books()["pending"], books()["dropped"]) == (4, 0, {"full": 6})
+    assert perftrace.flush(5)
+
+
+def test_a_sink_that_hangs_holds_up_nobody(gate):
+    """Flush and close come back in time and say no."""
+    background = Background(gate, interval=0.001)
+    perftrace.configure(sinks=[background])
+    run(1)
+    gate.inside.wait()
+    assert not perftrace.flush(0.01)
+    assert not perftrace.shutdown(0.01)
+    background.finished(Record("late"))
+    assert background.losses() == {"full": 0, "error": 0, "closed": 1}
+    assert (background.pending(), gate.closed) == (1, 0)
+
+
+def test_an_exception_of_the_sink_is_a_counted_loss():
+    """Whatever it is; the next record arrives."""
+    seen = []
+
+    def broken(record):
+        if record.name == "op1":
+            raise SystemExit("no")
+        seen.append(record.name)
+
+    background = Background(broken)
+    perftrace.configure(sinks=[background])
+    run(3)
+    assert not perftrace.flush(5)
+    assert seen == ["op0", "op2"]
+    assert (books()["written"], books()["dropped"], background.first_error) == (2, {"error": 1}, "SystemExit: no")
+
+
+def test_what_the_sink_itself_traces_in_the_worker_is_not_traced():
+    """Else it would feed itself."""
+    seen = []
+
+    @perftrace.timed(operation="own")
+    def receive(record):
+        perftrace.checkpoint("inside")
+        seen.append(record.name)
+
+    before = perftrace.stats()["reentrant"]
+    perftrace.configure(sinks=[Background(receive)])
+    run(1)
+    assert perftrace.flush(5)
+    assert (seen, perftrace.stats()["reentrant"] - before) == (["op0"], 2)
+
+
+def test_only_what_the_wrapped_sink_takes_is_queued():
+    """All kinds of events for a log, finishes alone for a callable."""
+    events = []
+
+    class All(Sink):
+        def started(self, event):
+            events.append(event)
+
+        reached = finished = started
+
+    perftrace.configure(sinks=[Background(All()), Background(lambda _: None)])
+    with perftrace.operation("a"):
+        perftrace.checkpoint("b")
+    assert perftrace.flush(5)
+    assert [type(event).__name__ for event in events] == ["Started", "Reached", "Record"]
+    assert [sink["accepted"] for sink in perftrace.stats()["sinks"]] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"capacity": 0}, "capacity"), ({"batch": True}, "batch"), ({"interval": 0}, "interval"), ({"drop": "x"}, "drop")],
+)
+def test_options_that_make_no_sense(options, message):
+    """Each is named."""
+    with pytest.raises(ValueError, match=message):
+        Background(Sink(), **options)
+
+
+@pytest.mark.parametrize("wrong", [None, "log", Sink])
+def test_what_is_no_sink(wrong):
+    """A text or a class is none, either."""
+    with pytest.raises(TypeError, match="Background: takes a sink"):
+        Background(wrong)
