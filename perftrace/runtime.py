@@ -4,7 +4,7 @@ import atexit
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from enum import Enum
 from importlib.metadata import entry_points
@@ -15,6 +15,7 @@ from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record, ThreadName
 from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
 from perftrace.formats.line import NOTES, Language, Notes
+from perftrace.pipeline.wrapper import Wrapper
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.sinks.logline import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
@@ -135,10 +136,19 @@ def stats() -> Stats:
 
 def records() -> list[Record]:
     """Give what the first configured `memory` sink holds, newest last; empty where there is none."""
-    for outlet in tracer.outlets:
-        if isinstance(outlet.sink, MemorySink):
-            return outlet.sink.records()
+    for sink in _innermost():
+        if isinstance(sink, MemorySink):
+            return sink.records()
     return []
+
+
+def _innermost() -> Iterator[Sink]:
+    """Give the configured sinks without what is wrapped around them."""
+    for outlet in tracer.outlets:
+        sink = outlet.sink
+        while isinstance(sink, Wrapper):
+            sink = sink.wrapped
+        yield sink
 
 
 def report_broken(sink: Sink, error: BaseException) -> None:
@@ -239,9 +249,9 @@ def _apply_language(language: Language) -> None:
     """Let every log sink that chose no language of its own speak this one."""
     global _language  # noqa: PLW0603  # this module is where global state lives
     _language = language
-    for outlet in tracer.outlets:
-        if isinstance(outlet.sink, LogSink) and not outlet.sink.chooses_language:
-            outlet.sink.language = language
+    for sink in _innermost():
+        if isinstance(sink, LogSink) and not sink.chooses_language:
+            sink.language = language
 
 
 _language: Language = "zh"

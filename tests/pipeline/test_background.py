@@ -1,5 +1,11 @@
 """A queue and a worker between the traced thread and a sink."""
 
+import collections
+import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,6 +14,8 @@ import perftrace
 from perftrace import Sink
 from perftrace.core.record import Record
 from perftrace.pipeline import Background
+from perftrace.sinks.logline import LogSink
+from perftrace.sinks.memory import MemorySink
 
 
 class Gate(Sink):
@@ -152,3 +160,87 @@ def test_what_is_no_sink(wrong):
     """A text or a class is none, either."""
     with pytest.raises(TypeError, match="Background: takes a sink"):
         Background(wrong)
+
+
+def test_a_wrapped_sink_is_known_as_if_it_were_bare(caplog):
+    """The language reaches a log, `records()` finds the memory."""
+    caplog.set_level("INFO", "performance_monitor")
+    perftrace.configure(sinks=[Background(LogSink()), Background(MemorySink())], language="en")
+    run(1)
+    assert perftrace.flush(5)
+    assert [record.getMessage().split()[2] for record in caplog.records] == ["start:", "done:"]
+    assert [record.name for record in perftrace.records()] == ["op0"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_has_a_worker_and_a_queue_of_its_own(tmp_path):
+    """Nothing of the parent's queue comes out twice; the child's books begin at nothing."""
+    code = """
+import os, perftrace, sys
+from perftrace.pipeline import Background
+from perftrace.sinks.logline import LogSink
+from perftrace.sinks.memory import MemorySink
+from perftrace.sinks.jsonlines import JsonLinesSink
+perftrace.configure(sinks=[Background(JsonLinesSink(sys.argv[1]), interval=60)])
+for n in range(5):
+    with perftrace.operation("before"):
+        pass
+child = os.fork()
+for n in range(3):
+    with perftrace.operation("child" if child == 0 else "parent"):
+        pass
+assert perftrace.flush(10)
+assert perftrace.stats()["sinks"][0]["written"] == (3 if child == 0 else 8)
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    path = tmp_path / "x.jsonl"
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=30)
+    names = collections.Counter(json.loads(line)["name"] for line in path.read_text().splitlines())
+    assert names == {"before": 5, "child": 3, "parent": 3}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
+def test_signal_handlers_finalizers_and_threads_may_trace_at_any_moment():
+    """Accepted is written plus dropped, against an independent count; nothing hangs."""
+    code = """
+import gc, itertools, perftrace, signal, sys, threading
+from perftrace.pipeline import Background
+from perftrace.sinks.logline import LogSink
+from perftrace.sinks.memory import MemorySink
+made, seen = itertools.count(), itertools.count()
+perftrace.configure(sinks=[Background(lambda record: next(seen), capacity=1000, batch=100)])
+@perftrace.timed(operation="traced")
+def traced():
+    perftrace.checkpoint("x")
+    next(made)
+class Traces:
+    def __del__(self):
+        traced()
+def cycle():
+    a, b = Traces(), Traces()
+    a.b, b.a = b, a
+signal.signal(signal.SIGALRM, lambda *_: traced())
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+gc.set_threshold(50)
+def work():
+    for _ in range(3000):
+        traced()
+        if sys.version_info >= (3, 12):  # 3.11 itself crashes where a finalizer runs inside `ContextVar.set`
+            cycle()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+work()
+for thread in threads: thread.join()
+signal.setitimer(signal.ITIMER_REAL, 0)
+gc.collect()
+perftrace.flush(20)
+sink = perftrace.stats()["sinks"][0]
+count = next(made)
+assert count >= 15_000, count
+assert sink["accepted"] == count, (sink, count)
+assert sink["written"] == next(seen)
+assert sink["written"] + sum(sink["dropped"].values()) == count and sink["pending"] == 0, sink
+assert perftrace.shutdown(5)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
