@@ -34,12 +34,18 @@ class Gate(Sink):
         self.closed += 1
 
 
+@pytest.fixture(autouse=True)
+def _no_worker_stays():
+    yield
+    perftrace.configure(language="zh")
+    perftrace.shutdown(5)
+
+
 @pytest.fixture
 def gate():
     gate = Gate()
     yield gate
     gate.go_on.set()
-    perftrace.shutdown(5)
 
 
 def run(count):
