@@ -18,8 +18,8 @@ _handle, _call_handlers = logging.Logger.handle, logging.Logger.callHandlers
 class LogSink(Sink):
     """One line an event on the logger `performance_monitor`; failed and slow operations at WARNING.
 
-    The application's handlers, formats and levels apply. Where there is no handler at all and the
-    logger has no level, lines go to standard error.
+    A line carries the time of its event, whenever it is written. The application's handlers, formats and
+    levels apply. Where there is no handler at all and the logger has no level, lines go to standard error.
 
     language: `zh` or `en`; without it, the configured one.
     """
@@ -45,19 +45,20 @@ class LogSink(Sink):
     def started(self, event: Started) -> None:
         """Write the line of a start."""
         if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
-            _log(logging.INFO, encode_start(self._words, event.operation_id, event.description, event.name))
+            line = encode_start(self._words, event.operation_id, event.description, event.name)
+            _log(logging.INFO, line, event.start)
 
     def reached(self, event: Reached) -> None:
         """Write the line of a checkpoint."""
         if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
             line = encode_checkpoint(self._words, event.operation_id, event.name, event.description, event.elapsed_ns)
-            _log(logging.INFO, line)
+            _log(logging.INFO, line, event.start + event.elapsed_ns)
 
     def finished(self, record: Record) -> None:
         """Write the line of a finish."""
         level = logging.WARNING if record.slow or record.outcome in ("error", "abandoned") else logging.INFO
         if _is_enabled_for(level) or _listening(level):
-            _log(level, encode_done(self._words, record))
+            _log(level, encode_done(self._words, record), record.start + record.duration_ns)
 
 
 def _listening(level: int) -> bool:
@@ -71,8 +72,8 @@ def _not_silenced(level: int) -> bool:
     return not LOGGER.disabled and LOGGER.manager.disable < level
 
 
-def _log(level: int, line: str) -> None:
-    record = _RECORDS.make(level, line)
+def _log(level: int, line: str, time_ns: int) -> None:
+    record = _RECORDS.make(level, line, time_ns)
     kind = type(LOGGER)
     if kind.handle is not _handle or kind.callHandlers is not _call_handlers:  # a monitoring agent's, as Sentry's
         for handler in _handlers():

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import threading
-import time
 from logging import Logger, LogRecord
 
 _make_record, _new = Logger.makeRecord, object.__new__
@@ -27,21 +26,20 @@ class RecordMaker:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
-    def make(self, level: int, line: str) -> LogRecord:
-        """Make the record of a line."""
+    def make(self, level: int, line: str, time_ns: int) -> LogRecord:
+        """Make the record of a line that tells of a moment, in Unix nanoseconds."""
         if logging.getLogRecordFactory() is not LogRecord or Logger.makeRecord is not _make_record:
-            return self._constructed(level, line)
+            return self._timed(self._constructed(level, line), time_ns)
         if self._learnt_with is not logging.logProcesses:
             self._learn()
-        now = time.time()
         record: LogRecord = _new(LogRecord)
         record.__dict__ = own = self._common.copy()
         own["msg"] = line
         own["levelno"] = level
         own["levelname"] = logging.getLevelName(level)
-        own["created"] = now
-        own["msecs"] = int((now - int(now)) * 1000) + 0.0
-        own["relativeCreated"] = self._relative + (now - self._created) * 1000
+        own["created"] = time_ns / 1e9
+        own["msecs"] = time_ns // 1_000_000 % 1000 + 0.0
+        own["relativeCreated"] = time_ns / 1e6 - self._beginning
         if logging.logThreads:
             own["thread"] = threading.get_ident()
             own["threadName"] = threading.current_thread().name
@@ -52,7 +50,8 @@ class RecordMaker:
     def _learn(self) -> None:
         """Take from a real record what all lines of this process have in common."""
         real = self._constructed(logging.INFO, "")
-        self._created, self._relative = real.created, real.relativeCreated
+        self._beginning = real.created * 1000 - real.relativeCreated
+        """When logging began to count, in milliseconds."""
         self._common = dict(real.__dict__)
         # What a formatter adds finds room: copies have the original's, and growing costs 1 µs a line.
         self._common.update(message=None, asctime=None)
@@ -62,6 +61,14 @@ class RecordMaker:
     def _forget(self) -> None:
         """Learn anew in a forked child."""
         self._learnt_with = None
+
+    def _timed(self, record: LogRecord, time_ns: int) -> LogRecord:
+        """Give a record another time."""
+        beginning = record.created * 1000 - record.relativeCreated
+        record.created = time_ns / 1e9
+        record.msecs = time_ns // 1_000_000 % 1000 + 0.0
+        record.relativeCreated = time_ns / 1e6 - beginning
+        return record
 
     def _constructed(self, level: int, line: str) -> LogRecord:
         return self._logger.makeRecord(self._logger.name, level, *_PLACE, line, (), None, "(unknown function)")
