@@ -461,10 +461,10 @@ class Tracer:
                 return self.untraced
             trace, span = parent._ids or parent._make_ids()
             if spec.detached:
-                live._origin = (0, None, (trace, span))
+                live._origin = (0, None, (trace, span), True)
             else:
-                live._origin = (trace, span, None)
-                if isinstance(parent, Fields):
+                live._origin = (trace, span, None, isinstance(parent, RemoteParent))
+                if not isinstance(parent, RemoteParent):
                     # A block holds no thread: what runs inside it is part of whatever runs around it.
                     live._charge = parent._charge if parent._spec.is_block else parent
         if self.eager_ids:

@@ -103,6 +103,8 @@ class Spec:
     """The operation id that the caller of the explicit API chose; None where it is made."""
     start_seen: bool = True
     """False where a source did not see the start."""
+    weight: float = 1.0
+    """How many runs a kept record stands for, itself among them, where sampling left others out."""
     tracer: Any = None
     """Draws the ids, reads the clock, tells the sinks; None for what a source read."""
     details: Callable[[tuple[Any, ...], dict[str, Any]], Details] | None = None
@@ -178,15 +180,18 @@ class Fields:
         task: str | None = None,
         sequence: int = 0,
         start_seen: bool = True,
+        weight: float = 1.0,
     ) -> None:
-        self._spec = Spec(name, key_name, 0 if slow else None, False, running_ns is None, given_id, start_seen)
+        is_block = running_ns is None
+        self._spec = Spec(name, key_name, 0 if slow else None, False, is_block, given_id, start_seen, weight)
         self._details: tuple[str | None, str, str | None, Attributes | None] = (key, description, done, attributes)
         self._operation_id = given_id
         self._ids: tuple[int, int] | None = (trace, span)
         """Trace and span; None until somebody asks."""
         linked = None if link is None else (int(link.trace_id, 16), int(link.span_id, 16))
-        self._origin: tuple[int, int | None, tuple[int, int] | None] | None = (trace, parent, linked)
-        """Where it comes from: the trace and span that it belongs to, and what it is linked to; None for a root."""
+        self._origin: tuple[int, int | None, tuple[int, int] | None, bool] | None = (trace, parent, linked, not parent)
+        """Where it comes from: the trace and span that it belongs to, what it is linked to, and whether its trace
+        entered this process here; None for a root."""
         is_plain = outcome == "ok" and error_type is error is None
         self._failure: tuple[Outcome | None, str | None, str | None] | None = None
         """Outcome, the exception's type and text; None if all went well."""
@@ -242,6 +247,16 @@ class Fields:
     def start_seen(self) -> bool:
         """False where a source did not see the start: what came before the first checkpoint is not known."""
         return self._spec.start_seen
+
+    @property
+    def weight(self) -> float:
+        """How many runs it stands for, itself among them, where sampling left others out."""
+        return self._spec.weight
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether its trace entered this process with it: it is a root, or its parent is another process's."""
+        return self._origin is None or self._origin[3]
 
     @property
     def key(self) -> str | None:

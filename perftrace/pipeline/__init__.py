@@ -1,6 +1,7 @@
 """Sinks that wrap a sink: queueing, sampling, limiting, cleaning."""
 
 from perftrace.pipeline.background import Background
+from perftrace.pipeline.sampling import Sampling
 from perftrace.pipeline.wrapper import Wrapper
 
-__all__ = ["Background", "Wrapper"]
+__all__ = ["Background", "Sampling", "Wrapper"]

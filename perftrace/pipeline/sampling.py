@@ -1,0 +1,156 @@
+"""Tail sampling: decides by how a trace ended, keeps the sick ones whole and a share of the rest."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from perftrace.core.record import Event, Outcome, Reached, Record, Started
+from perftrace.core.sink import Sink, overrides
+from perftrace.pipeline.wrapper import Wrapper
+
+SICK: tuple[Outcome, ...] = ("error", "abandoned", "cancelled")
+"""The outcomes that are kept unless told otherwise."""
+_RANDOM_BITS = 56
+"""How many of a trace id's last bits are random, as W3C Trace Context level 2 has it."""
+
+
+class Sampling(Wrapper):
+    """Holds the records of a trace back until it has ended in this process, then keeps all of them or none.
+
+    A trace is kept if any operation in it was slow or ended as `keep` says; of the others a share is kept, chosen
+    by the trace id, so that every process chooses alike. What is kept comes out whole, a log's lines for start
+    and checkpoints included, each with its own time. Records of a kept share weigh `1 / share`, so that counts
+    and totals can be rebuilt; what is sampled out is counted as `sampled`.
+
+    slow: seconds from which on an operation is slow, for all or by name; `timed(slow=...)` counts, too.
+    share: of the healthy traces, 0 to 1. keep: outcomes. capacity: records that may wait for the end of
+    their traces; beyond, the oldest trace is decided on as it stands.
+    """
+
+    def __init__(
+        self,
+        sink: Sink | Callable[..., Any],
+        *,
+        slow: float | Mapping[str, float] | None = None,
+        share: float = 0.0,
+        keep: Collection[Outcome] = SICK,
+        capacity: int = 10_000,
+    ) -> None:
+        super().__init__(sink)
+        by_name = slow if isinstance(slow, Mapping) else {}
+        self._slow_ns = {name: _nanoseconds(seconds) for name, seconds in by_name.items()}
+        self._slow_for_all = float("inf") if slow is None or by_name is slow else _nanoseconds(slow)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ValueError(f"Sampling: share must be a number from 0 to 1, not {share!r}")
+        if isinstance(keep, str) or not set(keep) <= {"ok", "error", "cancelled", "closed", "abandoned"}:
+            raise ValueError(f"Sampling: keep must be a list of outcomes, not {keep!r}")
+        if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
+            raise ValueError(f"Sampling: capacity must be a whole number from 1 on, not {capacity!r}")
+        self._share, self._keep, self._capacity = share, frozenset(keep), capacity
+        self._begin()
+
+    def _begin(self) -> None:
+        # Plain dicts and their atomic methods, no lock: a signal handler or finalizer may trace, too.
+        self._waiting: dict[int, list[Record]] = {}
+        """The records of traces that have not ended, by trace."""
+        self._sick: dict[int, None] = {}
+        """The traces that are kept, the newest last."""
+        self._ended: dict[int, None] = {}
+        """The traces that have ended, the newest last: what comes after is decided on at once."""
+        self._count = self._sampled = 0
+
+    def open(self) -> None:
+        """Open the wrapped sink, with nothing held back."""
+        self._begin()
+        self.wrapped.open()
+
+    def finished(self, record: Record) -> None:
+        """Hold a record back, or decide on its trace."""
+        trace = record.trace
+        if self._is_sick(record):
+            self._sick[trace] = None
+            _limit(self._sick, self._capacity)
+        self._waiting.setdefault(trace, []).append(record)
+        self._count += 1
+        if record.is_entry:
+            self._ended[trace] = None
+            _limit(self._ended, self._capacity)
+        if trace in self._ended:
+            self._decide(trace)
+        while self._count > self._capacity and (oldest := _first(self._waiting)) is not None:
+            self._decide(oldest)
+
+    def _is_sick(self, record: Record) -> bool:
+        limit = self._slow_ns.get(record.name, self._slow_for_all)
+        return record.slow or record.outcome in self._keep or record.duration_ns >= limit
+
+    def _decide(self, trace: int) -> None:
+        """Let the records of a trace out, or let them go."""
+        records = self._waiting.pop(trace, [])
+        self._count -= len(records)
+        if trace in self._sick or any(map(self._is_sick, records)):
+            self._let_out(records)
+        elif trace % (1 << _RANDOM_BITS) < self._share * (1 << _RANDOM_BITS):
+            self._let_out([record.replace(weight=record.weight / self._share) for record in records])
+        else:
+            self._sampled += len(records)
+
+    def _let_out(self, records: Iterable[Record]) -> None:
+        """Hand records on, with the events that came before each, in the order of time."""
+        hooks = {
+            kind: getattr(self.wrapped, name)
+            for kind, name in ((Started, "started"), (Reached, "reached"), (Record, "finished"))
+            if overrides(self.wrapped, name)
+        }
+        events = [timed for record in records for timed in _events(record)]
+        for _, event in sorted(events, key=lambda timed: timed[0]):
+            if type(event) in hooks:
+                hooks[type(event)](event)
+
+    def close(self, timeout: float) -> bool | None:
+        """Decide on what waits, as it stands; close the wrapped sink."""
+        while (trace := _first(self._waiting)) is not None:
+            self._decide(trace)
+        return self.wrapped.close(timeout)
+
+    def losses(self) -> Mapping[str, int]:
+        """Count what was sampled out, and the wrapped sink's losses."""
+        found = dict(self.wrapped.losses())
+        found["sampled"] = found.get("sampled", 0) + self._sampled
+        return found
+
+    def pending(self) -> int:
+        """Count what is held back, and what waits in the wrapped sink."""
+        return self._count + self.wrapped.pending()
+
+
+def _events(record: Record) -> list[tuple[int, Event]]:
+    """Give a record's events with their times; sorting keeps the order of those at one instant."""
+    operation_id, start = record.operation_id, record.start
+    ids = record.trace_id, record.span_id, record.parent_id
+    first = Started(operation_id, record.name, record.description, record.key, *ids, start)
+    marks = [
+        (start + elapsed, Reached(operation_id, name, description, elapsed, start, attributes))
+        for name, description, elapsed, attributes in record.marks
+    ]
+    return [(start, first), *marks, (start + record.duration_ns, record)]
+
+
+def _first(traces: Mapping[int, object]) -> int | None:
+    """Give the oldest trace."""
+    while traces:
+        with suppress(RuntimeError, StopIteration):  # another thread's record came in between
+            return next(iter(traces))
+    return None
+
+
+def _limit(traces: dict[int, None], capacity: int) -> None:
+    """Forget the oldest traces."""
+    while len(traces) > capacity and (oldest := _first(traces)) is not None:
+        traces.pop(oldest, None)
+
+
+def _nanoseconds(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ValueError(f"Sampling: slow must be seconds from 0 on, for all or by name, not {seconds!r}")
+    return seconds * 1e9
