@@ -1,8 +1,10 @@
 """Where the time goes: operations by total time, their segments, and the one to fix first."""
 
+import bisect
 import heapq
+import itertools
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perftrace.core.record import Outcome, Record
@@ -85,7 +87,7 @@ class Report:
 
 @dataclass
 class _Samples:
-    """Durations of one operation, in nanoseconds: 8 bytes each, as percentiles need them all."""
+    """Durations of one operation, of runs of one weight, in nanoseconds: 8 bytes each, as percentiles need all."""
 
     durations: "array[int]" = field(default_factory=lambda: array("q"))
     failures: int = 0
@@ -98,14 +100,18 @@ def report(records: Iterable[Record], unfinished: Sequence[Record] = ()) -> Repo
     """Sum up records.
 
     records: finished operations; read once, in any order. unfinished: what never ended; it is
-    looked at after `records` has been read, so a source may fill it meanwhile.
+    looked at after `records` has been read, so a source may fill it meanwhile. A record that sampling
+    kept stands for as many runs as it weighs: in counts, totals and percentiles.
     """
-    operations: dict[str, _Samples] = {}
+    operations: dict[str, dict[float, _Samples]] = {}
     slowest: list[tuple[int, int, Record]] = []
     for number, record in enumerate(records):
-        samples = operations.get(record.name)
+        by_weight = operations.get(record.name)
+        if by_weight is None:
+            by_weight = operations[record.name] = {}
+        samples = by_weight.get(record.weight)
         if samples is None:
-            samples = operations[record.name] = _Samples()
+            samples = by_weight[record.weight] = _Samples()
         duration = record.duration_ns
         samples.durations.append(duration)
         if record.outcome != "ok":
@@ -122,8 +128,8 @@ def report(records: Iterable[Record], unfinished: Sequence[Record] = ()) -> Repo
         elif duration > slowest[0][0]:
             heapq.heapreplace(slowest, (duration, -number, record))
     for record in unfinished:
-        operations.setdefault(record.name, _Samples()).never_ended += 1
-    found = [_operation(name, samples) for name, samples in operations.items()]
+        operations.setdefault(record.name, {}).setdefault(1.0, _Samples()).never_ended += 1
+    found = [_operation(name, by_weight) for name, by_weight in operations.items()]
     return Report(
         sorted(found, key=lambda operation: (-operation.total, operation.name)),
         [_run(record) for _, _, record in sorted(slowest, reverse=True)],
@@ -156,43 +162,81 @@ def percentile(ordered: Sequence[int], share: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-def _operation(name: str, samples: _Samples) -> OperationReport:
-    ordered = sorted(samples.durations)
-    p50, p95, p99 = (percentile(ordered, share) / 1e9 if ordered else None for share in (0.5, 0.95, 0.99))
+class _Weighed:
+    """Numbers that each stand for as many as they weigh."""
+
+    def __init__(self, by_weight: Mapping[float, Sequence[int]]) -> None:
+        groups = {weight: values for weight, values in by_weight.items() if values}
+        self.count = round(sum(weight * len(values) for weight, values in groups.items()))
+        self.total = sum(weight * sum(values) for weight, values in groups.items())
+        self._ends: list[float] | None = None
+        """How many numbers there are up to each one; None where all weigh 1."""
+        if set(groups) <= {1.0}:
+            self._ordered: Sequence[int] = sorted(*groups.values()) if groups else ()
+            return
+        pairs = sorted((value, weight) for weight, values in groups.items() for value in values)
+        self._ordered = [value for value, _ in pairs]
+        self._ends = list(itertools.accumulate(weight for _, weight in pairs))
+
+    @property
+    def largest(self) -> int | None:
+        """The largest number."""
+        return self._ordered[-1] if self._ordered else None
+
+    def percentile(self, share: float) -> float | None:
+        """Give a percentile, as if each number stood there as often as it weighs; None where there is none."""
+        if not self._ordered:
+            return None
+        if self._ends is None:
+            return percentile(self._ordered, share)
+        last = len(self._ordered) - 1
+        position = max(0.0, self._ends[-1] - 1) * share
+        below = int(position)
+        low, high = (self._ordered[min(bisect.bisect_right(self._ends, rank), last)] for rank in (below, below + 1))
+        return low + (high - low) * (position - below)
+
+
+def _operation(name: str, by_weight: Mapping[float, _Samples]) -> OperationReport:
+    runs = _Weighed({weight: samples.durations for weight, samples in by_weight.items()})
+    p50, p95, p99 = (_seconds(runs.percentile(share)) for share in (0.5, 0.95, 0.99))
     return OperationReport(
         name,
-        len(ordered),
-        samples.failures,
-        samples.cancelled,
-        samples.never_ended,
-        sum(ordered) / 1e9,
+        runs.count,
+        round(sum(weight * samples.failures for weight, samples in by_weight.items())),
+        round(sum(weight * samples.cancelled for weight, samples in by_weight.items())),
+        sum(samples.never_ended for samples in by_weight.values()),
+        runs.total / 1e9,
         p50,
         p95,
         p99,
-        ordered[-1] / 1e9 if ordered else None,
-        _segments(samples.segments),
+        _seconds(runs.largest),
+        _segments({weight: samples.segments for weight, samples in by_weight.items()}),
     )
 
 
-def _segments(lengths: "dict[str, array[int]]") -> list[Segment]:
-    totals = {name: sum(values) for name, values in lengths.items()}
-    whole = sum(totals.values())
-    longest = max(totals, key=lambda name: totals[name], default=None)
-    segments = []
-    for name in sorted(lengths, key=lambda name: name == END):
-        ordered = sorted(lengths[name])
-        segments.append(
-            Segment(
-                name,
-                len(ordered),
-                totals[name] / 1e9,
-                percentile(ordered, 0.5) / 1e9,
-                percentile(ordered, 0.95) / 1e9,
-                totals[name] / whole if whole else 0.0,
-                bool(whole) and name == longest,
-            )
+def _segments(by_weight: "Mapping[float, Mapping[str, array[int]]]") -> list[Segment]:
+    names = dict.fromkeys(name for segments in by_weight.values() for name in segments)
+    found = {
+        name: _Weighed({weight: segments.get(name, ()) for weight, segments in by_weight.items()}) for name in names
+    }
+    whole = sum(lengths.total for lengths in found.values())
+    longest = max(found, key=lambda name: found[name].total, default=None)
+    return [
+        Segment(
+            name,
+            lengths.count,
+            lengths.total / 1e9,
+            (lengths.percentile(0.5) or 0.0) / 1e9,
+            (lengths.percentile(0.95) or 0.0) / 1e9,
+            lengths.total / whole if whole else 0.0,
+            bool(whole) and name == longest,
         )
-    return segments
+        for name, lengths in sorted(found.items(), key=lambda item: item[0] == END)
+    ]
+
+
+def _seconds(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e9
 
 
 def _run(record: Record) -> Run:

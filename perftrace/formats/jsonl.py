@@ -47,6 +47,7 @@ def encode(record: Record) -> bytes:
         "task": record.task,
         "sequence": record.sequence or None,
         "start_seen": None if record.start_seen else False,
+        "weight": None if record.weight == 1 else record.weight,
     }
     kept = {name: value for name, value in fields.items() if value not in (None, "", [], {}) or name in _ALWAYS}
     text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -133,7 +134,14 @@ def _record(fields: Mapping[str, Any]) -> Record:
         task=_optional_text(fields.get("task")),
         sequence=_whole(fields.get("sequence", 0)),
         start_seen=fields.get("start_seen", True) is not False,
+        weight=_weight(fields.get("weight", 1.0)),
     )
+
+
+def _weight(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < math.inf:
+        raise TypeError(f"no weight: {value!r}")
+    return float(value)
 
 
 def _span_text(value: object) -> str:

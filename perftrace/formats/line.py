@@ -64,6 +64,10 @@ MARKER_LENGTH = len(MARKER)
 """How each line begins: U+23F1 U+FE0F, two blanks."""
 
 
+WEIGHT = "sampled_1_in"
+"""The name of the field that says how many runs a line stands for."""
+
+
 class Line(NamedTuple):
     """A line as read: what it says, before anybody knows which ids there are."""
 
@@ -78,6 +82,8 @@ class Line(NamedTuple):
     slow: bool = False
     fields: tuple[tuple[str, str], ...] = ()
     """What follows as `key=value`, in the order of the line."""
+    weight: float = 1.0
+    """How many runs it stands for."""
 
 
 # Controls, what a reader may take for a line's end, what turns the direction of writing, and lone
@@ -109,7 +115,8 @@ def encode_done(words: Words, record: Record) -> str:
     """Write the line of a finish, with all that the record adds after the duration."""
     text = record.done or record.description or record.name
     line = f"{MARKER}{words.done}: {record.operation_id} - {text} | {words.took}: {record.duration_ns / 1e9:.3f}s"
-    if record.outcome == "ok" and record.key_name is None and not record.slow and not record.attributes:
+    is_plain = record.outcome == "ok" and record.key_name is None and record.weight == 1
+    if is_plain and not record.slow and not record.attributes:
         return escape(line)
     return escape(line) + "".join(f" | {escape(field)}" for field in _additions(words, record))
 
@@ -131,6 +138,8 @@ def _additions(words: Words, record: Record) -> Iterator[str]:
         yield f"{_field_name(record.key_name)}={_field(record.key)}"
     for name, value in record.attributes.items():
         yield f"{_field_name(name)}={_field(str(value))}"
+    if record.weight != 1:
+        yield f"{WEIGHT}={record.weight!r}"
 
 
 def _field(text: str) -> str:
@@ -156,6 +165,7 @@ _ELAPSED = {words.elapsed for words in WORDS.values()}
 _TOOK = {words.took for words in WORDS.values()}
 _ERROR = re.compile(rf"(?:{_either('error')}): ?(.*)")
 _TYPED = re.compile(r"([^\W\d]\w*): (.+)|([A-Z]\w*)")
+_WEIGHT = re.compile(rf"{WEIGHT}=([1-9]\d*(?:\.\d+)?(?:e\+\d\d?)?)", re.ASCII)
 _FIELD = re.compile(r"([^\s=]+)=(.*)")
 _OUTCOMES: dict[str, Outcome] = {
     getattr(words, outcome): outcome for words in WORDS.values() for outcome in ("cancelled", "closed", "abandoned")
@@ -214,9 +224,11 @@ def _duration(text: str, words: Container[str]) -> int | None:
 def _done(body: str, took: int, additions: Sequence[str]) -> Line | None:
     """Read what follows the duration of a finish; None if it is something else than additions."""
     outcome: Outcome = "ok"
-    error_type, error, slow, fields = None, None, False, []
+    error_type, error, slow, fields, weight = None, None, False, [], 1.0
     for field in additions:
-        if found := _FIELD.fullmatch(field):
+        if found := _WEIGHT.fullmatch(field):
+            weight = float(found[1])
+        elif found := _FIELD.fullmatch(field):
             fields.append((found[1], found[2]))
         elif field in _OUTCOMES:
             outcome = _OUTCOMES[field]
@@ -227,7 +239,7 @@ def _done(body: str, took: int, additions: Sequence[str]) -> Line | None:
         else:
             return None
     read = tuple((unquote(name), value.replace("\\|", "|")) for name, value in fields)
-    return Line("done", body, took, outcome, error_type, error, slow, read)
+    return Line("done", body, took, outcome, error_type, error, slow, read, weight)
 
 
 def _unescape(text: str) -> str:
@@ -259,7 +271,7 @@ def _plain(words: Words) -> dict[str, re.Pattern[str]]:
     """Build the patterns of one language's usual lines, by the first letter of the word."""
     seconds = r"(\d+\.\d{3})s"
     checkpoint = rf"{words.checkpoint}: ([^ ]+)\.([^ %]+) - ([^|]*) \| {words.elapsed}: {seconds}\r?\n?"
-    done = rf"{words.done}: ([^ ]+) - ([^|]*) \| {words.took}: {seconds}(?: \| (\w+)=([^|\\\r\n]*))?\r?\n?"
+    done = rf"{words.done}: ([^ ]+) - ([^|]*) \| {words.took}: {seconds}(?: \| (?!{WEIGHT}=)(\w+)=([^|\\\r\n]*))?\r?\n?"
     start = rf"{words.start}: ([^ ]+) - (.*)"
     patterns = {words.start: start, words.checkpoint: checkpoint, words.done: done}
     return {word[0]: re.compile(pattern, re.ASCII) for word, pattern in patterns.items()}

@@ -179,6 +179,7 @@ class LogReader:
             error_type=line.error_type,
             error=line.error,
             slow=line.slow,
+            weight=line.weight,
             attributes=dict(line.fields if key_name is None else line.fields[1:]),
         )
 

@@ -86,3 +86,22 @@ def test_shares_sum_to_the_whole_in_any_order(runs):
             assert sum(s.share for s in operation.segments) == pytest.approx(1.0)
             assert sum(s.total for s in operation.segments) == pytest.approx(operation.total)
     assert {o.name: o.total for o in report(records[::-1]).operations} == {o.name: o.total for o in found.operations}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 50), st.integers(1, 5), st.sampled_from(["ok", "error", "cancelled"])), min_size=1
+    )
+)
+def test_a_weighed_record_stands_for_as_many_runs(runs):
+    """Counts, totals and percentiles are those of all of them; the slowest run is told once."""
+    thin = [run("a", length, ("x", length // 2), outcome=outcome, weight=float(n)) for length, n, outcome in runs]
+    full = [run("a", length, ("x", length // 2), outcome=outcome) for length, n, outcome in runs for _ in range(n)]
+    (found,), (expected,) = report(thin).operations, report(full).operations
+    for name in ("count", "failures", "cancelled", "max"):
+        assert getattr(found, name) == getattr(expected, name)
+    for name in ("total", "p50", "p95", "p99"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name))
+    for one, other in zip(found.segments, expected.segments, strict=True):
+        assert (one.name, one.count) == (other.name, other.count)
+        assert (one.p95, one.share) == pytest.approx((other.p95, other.share))

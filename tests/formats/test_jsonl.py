@@ -81,6 +81,7 @@ records = st.builds(
     task=optional,
     sequence=whole,
     start_seen=st.booleans(),
+    weight=st.sampled_from([1.0, 20.0, 1 / 0.3]),
 )
 
 

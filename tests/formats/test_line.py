@@ -189,6 +189,18 @@ def test_every_record_is_one_line_and_its_numbers_come_back(name, key, text, val
     assert split_body(parsed.body)[0] == escape(record.operation_id)
 
 
+@pytest.mark.parametrize("weight", [20.0, 1 / 0.3, 1e6, 1e20])
+@pytest.mark.parametrize("key", [None, "7"])
+def test_the_weight_of_a_sampled_run_comes_back(weight, key):
+    """It is no attribute."""
+    line = encode_done(ZH, Record("a", span=1, key=key, key_name="k", weight=weight, attributes={"size": 1}))
+    parsed = parse(line)
+    assert parsed.weight == weight
+    assert ("sampled_1_in", str(weight)) not in parsed.fields
+    assert parse_plain(line) is None
+    assert parse_plain(encode_done(ZH, Record("a", span=1, weight=weight))) is None
+
+
 pieces = st.sampled_from(
     [
         "a",
