@@ -1,7 +1,8 @@
 """Sinks that wrap a sink: queueing, sampling, limiting, cleaning."""
 
 from perftrace.pipeline.background import Background
+from perftrace.pipeline.redact import Redact
 from perftrace.pipeline.sampling import Sampling
 from perftrace.pipeline.wrapper import Wrapper
 
-__all__ = ["Background", "Sampling", "Wrapper"]
+__all__ = ["Background", "Redact", "Sampling", "Wrapper"]
