@@ -136,17 +136,18 @@ def stats() -> Stats:
 
 def records() -> list[Record]:
     """Give what the first configured `memory` sink holds, newest last; empty where there is none."""
-    for sink in _innermost():
+    for sink in _all_sinks():
         if isinstance(sink, MemorySink):
             return sink.records()
     return []
 
 
-def _innermost() -> Iterator[Sink]:
-    """Give the configured sinks without what is wrapped around them."""
+def _all_sinks() -> Iterator[Sink]:
+    """Give the configured sinks, each before what it wraps."""
     for outlet in tracer.outlets:
         sink = outlet.sink
         while isinstance(sink, Wrapper):
+            yield sink
             sink = sink.wrapped
         yield sink
 
@@ -249,8 +250,8 @@ def _apply_language(language: Language) -> None:
     """Let every log sink that chose no language of its own speak this one."""
     global _language  # noqa: PLW0603  # this module is where global state lives
     _language = language
-    for sink in _innermost():
-        if isinstance(sink, LogSink) and not sink.chooses_language:
+    for sink in _all_sinks():
+        if isinstance(sink, Wrapper) or (isinstance(sink, LogSink) and not sink.chooses_language):
             sink.language = language
 
 

@@ -40,6 +40,9 @@ class Notes(NamedTuple):
     ended_id: str
     too_many: str
     broken_sink: str
+    too_many_names: str
+    queue_full: str
+    queue_free: str
 
 
 NOTES: dict[Language, Notes] = {
@@ -49,6 +52,9 @@ NOTES: dict[Language, Notes] = {
         "操作已经结束: {id}（重复结束，已忽略）",
         "进行中的操作过多，放弃最早的: {id}",
         "输出 {sink} 抛出了 {error}；它遗漏的事件计入 stats()",
+        "{sink} 的名称过多，超出上限的一律记为 {name}（名称里是否混入了用户 ID？）",
+        "{sink} 的队列已满，开始丢弃事件",
+        "{sink} 的队列恢复正常，其间丢弃了 {count} 个事件",
     ),
     "en": Notes(
         "unknown operation: {id} (never started, ignored)",
@@ -56,6 +62,9 @@ NOTES: dict[Language, Notes] = {
         "operation already ended: {id} (second end ignored)",
         "too many running operations, the oldest is given up on: {id}",
         "the sink {sink} raised {error}; what it misses is counted in stats()",
+        "too many names for {sink}: those beyond the cap become {name} (does a name hold a user's id?)",
+        "the queue of {sink} is full: events are being dropped",
+        "the queue of {sink} is free again: {count} events were dropped meanwhile",
     ),
 }
 

@@ -3,6 +3,7 @@
 import _thread
 import contextlib
 import contextvars
+import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from perftrace.pipeline.wrapper import HOOKS, Wrapper
 
 Drop = Literal["newest", "oldest"]
 """What goes when the queue is full."""
+_LOGGER = logging.getLogger("performance_monitor")
 _KINDS: Mapping[str, type] = {"started": Started, "reached": Reached, "finished": Record}
 
 
@@ -66,6 +68,9 @@ class Background(Wrapper):
         self._taken = self._written = self._failed = 0
         """What the worker took from the queue, and what became of it."""
         self._lost_before = 0
+        self._told = self._full_before = 0
+        """Events that the full queue dropped: as of the last look, and before it began to drop."""
+        self._is_losing = False
         self._is_closed = False
         self._asked = self._answered = 0
         """Numbers of the last flush that was asked for, and of the last that was done."""
@@ -124,6 +129,7 @@ class Background(Wrapper):
         """Do what is to be done now."""
         is_closing, asked = self._is_closing, self._asked
         self._drain()
+        self._tell_of_losses()
         if asked != self._answered:
             self._was_flushed = self._all_out(self.wrapped.flush)
             self._answered = asked
@@ -146,6 +152,21 @@ class Background(Wrapper):
                 self._fault(error)
             else:
                 self._written += 1
+
+    def _tell_of_losses(self) -> None:
+        """Warn when the full queue begins to drop events, and again when that is over."""
+        full = self._own_losses()["full"]
+        is_losing = full > self._told
+        if is_losing and not self._is_losing:
+            self._full_before = self._told
+            self._warn(self.notes().queue_full)
+        elif self._is_losing and not is_losing:
+            self._warn(self.notes().queue_free, count=full - self._full_before)
+        self._told, self._is_losing = full, is_losing
+
+    def _warn(self, note: str, **what: object) -> None:
+        with contextlib.suppress(Exception):  # a broken handler; the count in `stats()` must do
+            _LOGGER.warning("%s", note.format(sink=type(self.wrapped).__name__, **what))
 
     def _all_out(self, method: Callable[[float], bool | None]) -> bool:
         """Flush or close the wrapped sink, within what is left of the caller's time."""

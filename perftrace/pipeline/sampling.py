@@ -1,12 +1,11 @@
 """Tail sampling: decides by how a trace ended, keeps the sick ones whole and a share of the rest."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from perftrace.core.record import Event, Outcome, Reached, Record, Started
-from perftrace.core.sink import Sink, overrides
-from perftrace.pipeline.wrapper import Wrapper
+from perftrace.core.record import Outcome, Record
+from perftrace.core.sink import Sink
+from perftrace.pipeline.wrapper import Wrapper, first_of, forget_oldest
 
 SICK: tuple[Outcome, ...] = ("error", "abandoned", "cancelled")
 """The outcomes that are kept unless told otherwise."""
@@ -69,15 +68,15 @@ class Sampling(Wrapper):
         trace = record.trace
         if self._is_sick(record):
             self._sick[trace] = None
-            _limit(self._sick, self._capacity)
+            forget_oldest(self._sick, self._capacity)
         self._waiting.setdefault(trace, []).append(record)
         self._count += 1
         if record.is_entry:
             self._ended[trace] = None
-            _limit(self._ended, self._capacity)
+            forget_oldest(self._ended, self._capacity)
         if trace in self._ended:
             self._decide(trace)
-        while self._count > self._capacity and (oldest := _first(self._waiting)) is not None:
+        while self._count > self._capacity and (oldest := first_of(self._waiting)) is not None:
             self._decide(oldest)
 
     def _is_sick(self, record: Record) -> bool:
@@ -89,27 +88,15 @@ class Sampling(Wrapper):
         records = self._waiting.pop(trace, [])
         self._count -= len(records)
         if trace in self._sick or any(map(self._is_sick, records)):
-            self._let_out(records)
+            self.replay(records)
         elif trace % (1 << _RANDOM_BITS) < self._share * (1 << _RANDOM_BITS):
-            self._let_out([record.replace(weight=record.weight / self._share) for record in records])
+            self.replay([record.replace(weight=record.weight / self._share) for record in records])
         else:
             self._sampled += len(records)
 
-    def _let_out(self, records: Iterable[Record]) -> None:
-        """Hand records on, with the events that came before each, in the order of time."""
-        hooks = {
-            kind: getattr(self.wrapped, name)
-            for kind, name in ((Started, "started"), (Reached, "reached"), (Record, "finished"))
-            if overrides(self.wrapped, name)
-        }
-        events = [timed for record in records for timed in _events(record)]
-        for _, event in sorted(events, key=lambda timed: timed[0]):
-            if type(event) in hooks:
-                hooks[type(event)](event)
-
     def close(self, timeout: float) -> bool | None:
         """Decide on what waits, as it stands; close the wrapped sink."""
-        while (trace := _first(self._waiting)) is not None:
+        while (trace := first_of(self._waiting)) is not None:
             self._decide(trace)
         return self.wrapped.close(timeout)
 
@@ -122,32 +109,6 @@ class Sampling(Wrapper):
     def pending(self) -> int:
         """Count what is held back, and what waits in the wrapped sink."""
         return self._count + self.wrapped.pending()
-
-
-def _events(record: Record) -> list[tuple[int, Event]]:
-    """Give a record's events with their times; sorting keeps the order of those at one instant."""
-    operation_id, start = record.operation_id, record.start
-    ids = record.trace_id, record.span_id, record.parent_id
-    first = Started(operation_id, record.name, record.description, record.key, *ids, start)
-    marks = [
-        (start + elapsed, Reached(operation_id, name, description, elapsed, start, attributes))
-        for name, description, elapsed, attributes in record.marks
-    ]
-    return [(start, first), *marks, (start + record.duration_ns, record)]
-
-
-def _first(traces: Mapping[int, object]) -> int | None:
-    """Give the oldest trace."""
-    while traces:
-        with suppress(RuntimeError, StopIteration):  # another thread's record came in between
-            return next(iter(traces))
-    return None
-
-
-def _limit(traces: dict[int, None], capacity: int) -> None:
-    """Forget the oldest traces."""
-    while len(traces) > capacity and (oldest := _first(traces)) is not None:
-        traces.pop(oldest, None)
 
 
 def _nanoseconds(seconds: object) -> float:

@@ -1,10 +1,15 @@
 """What all wrappers share: whatever they do not do themselves is the wrapped sink's."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from perftrace.core.sink import CallableSink, Sink
+from perftrace.core.record import Event, Reached, Record, Started
+from perftrace.core.sink import CallableSink, Sink, overrides
+from perftrace.formats.line import NOTES, Language, Notes
 
+K = TypeVar("K")
+"""Of a dict that stands for an ordered set."""
 HOOKS = ("started", "reached", "finished")
 
 
@@ -20,6 +25,25 @@ class Wrapper(Sink):
                 f"{type(self).__name__}: takes a sink object or a callable that takes records, not {sink!r}"
             )
         self.wrapped: Sink = sink if isinstance(sink, Sink) else CallableSink(sink)
+
+    language: Language = "zh"
+    """Of what it has to say; the configured one."""
+
+    def notes(self) -> Notes:
+        """Give the texts of perftrace's own warnings."""
+        return NOTES[self.language]
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Hand records on, with the events that came before each, in the order of time."""
+        hooks = {
+            kind: getattr(self.wrapped, name)
+            for kind, name in ((Started, "started"), (Reached, "reached"), (Record, "finished"))
+            if overrides(self.wrapped, name)
+        }
+        events = [timed for record in records for timed in _events(record)]
+        for _, event in sorted(events, key=lambda timed: timed[0]):
+            if type(event) in hooks:
+                hooks[type(event)](event)
 
     def open(self) -> None:
         """Open the wrapped sink."""
@@ -44,3 +68,29 @@ class Wrapper(Sink):
     def pending(self) -> int:
         """Count what waits in the wrapped sink."""
         return self.wrapped.pending()
+
+
+def _events(record: Record) -> list[tuple[int, Event]]:
+    """Give a record's events with their times; sorting keeps the order of those at one instant."""
+    operation_id, start = record.operation_id, record.start
+    ids = record.trace_id, record.span_id, record.parent_id
+    first = Started(operation_id, record.name, record.description, record.key, *ids, start)
+    marks = [
+        (start + elapsed, Reached(operation_id, name, description, elapsed, start, attributes))
+        for name, description, elapsed, attributes in record.marks
+    ]
+    return [(start, first), *marks, (start + record.duration_ns, record)]
+
+
+def first_of(keys: Mapping[K, object]) -> K | None:
+    """Give the oldest key."""
+    while keys:
+        with suppress(RuntimeError, StopIteration):  # another thread's record came in between
+            return next(iter(keys))
+    return None
+
+
+def forget_oldest(keys: dict[K, Any], capacity: int) -> None:
+    """Forget the oldest keys."""
+    while len(keys) > capacity and (oldest := first_of(keys)) is not None:
+        keys.pop(oldest, None)

@@ -250,3 +250,19 @@ assert sink["written"] + sum(sink["dropped"].values()) == count and sink["pendin
 assert perftrace.shutdown(5)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_loss_is_told_when_it_begins_and_when_it_is_over(gate, caplog):
+    """In the configured language, by the worker."""
+    perftrace.configure(sinks=[Background(gate, capacity=1, batch=1, interval=0.001)], language="en")
+    run(1)
+    gate.inside.wait()
+    run(4)
+    gate.go_on.set()
+    perftrace.flush(5)
+    perftrace.flush(5)
+    assert caplog.messages == [
+        "the queue of Gate is full: events are being dropped",
+        "the queue of Gate is free again: 3 events were dropped meanwhile",
+    ]
+    assert {record.threadName for record in caplog.records} == {"perftrace-background"}

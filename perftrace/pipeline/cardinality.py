@@ -1,0 +1,75 @@
+"""Caps how many different names a sink gets to see."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from perftrace.core.record import Attributes, Mark, Reached, Record, Started
+from perftrace.core.sink import Sink, overrides
+from perftrace.pipeline.wrapper import Wrapper
+
+OTHER = "__other__"
+"""Stands for all names beyond the cap."""
+_LOGGER = logging.getLogger("performance_monitor")
+
+
+class Cardinality(Wrapper):
+    """Replaces operation names beyond a cap by `__other__`; attributes beyond a cap of names share that one.
+
+    For sinks that keep something for each name, as metrics do: a name made of a user's id would fill their
+    memory. Ids stay as they are. The first time is a warning; `replaced` counts all.
+
+    names: operation names that are told apart. attributes: names of attributes that are.
+    """
+
+    def __init__(self, sink: Sink | Callable[..., Any], *, names: int = 1000, attributes: int = 200) -> None:
+        super().__init__(sink)
+        for option, number in (("names", names), ("attributes", attributes)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ValueError(f"Cardinality: {option} must be a whole number from 1 on, not {number!r}")
+        self._max_names, self._max_attributes = names, attributes
+        self._names: set[str] = set()
+        self._attributes: set[str] = set()
+        self.replaced = 0
+        """How many names were replaced."""
+        for name, hook in (("started", self._started), ("reached", self._reached), ("finished", self._finished)):
+            if overrides(self.wrapped, name):
+                setattr(self, name, hook)
+
+    def _started(self, event: Started) -> None:
+        self.wrapped.started(event._replace(name=self._known(event.name, self._names, self._max_names)))
+
+    def _reached(self, event: Reached) -> None:
+        self.wrapped.reached(event._replace(attributes=self._capped(event.attributes)))
+
+    def _finished(self, record: Record) -> None:
+        changes: dict[str, Any] = {}
+        name = self._known(record.name, self._names, self._max_names)
+        if name != record.name:
+            changes.update(name=name, given_id=record.operation_id)
+        if (attributes := self._capped(record.attributes)) is not record.attributes:
+            changes["attributes"] = attributes
+        marks = [self._mark(mark) for mark in record.marks]
+        if any(new is not old for new, old in zip(marks, record.marks, strict=True)):
+            changes["marks"] = marks
+        self.wrapped.finished(record.replace(**changes) if changes else record)
+
+    def _mark(self, mark: Mark) -> Mark:
+        attributes = self._capped(mark[3])
+        return mark if attributes is mark[3] else (*mark[:3], attributes)
+
+    def _capped(self, attributes: Attributes) -> Attributes:
+        known = {self._known(name, self._attributes, self._max_attributes): value for name, value in attributes.items()}
+        return attributes if OTHER not in known else known
+
+    def _known(self, name: str, names: set[str], most: int) -> str:
+        """Give a name that is told apart as it is, any other as `__other__`."""
+        if name in names:
+            return name
+        if len(names) < most:
+            names.add(name)
+            return name
+        self.replaced += 1
+        if self.replaced == 1:
+            _LOGGER.warning("%s", self.notes().too_many_names.format(sink=type(self.wrapped).__name__, name=OTHER))
+        return OTHER
