@@ -5,10 +5,9 @@ from typing import Any
 
 from perftrace.core.record import Outcome, Record
 from perftrace.core.sink import Sink
+from perftrace.pipeline.trouble import SICK, Trouble
 from perftrace.pipeline.wrapper import Wrapper, first_of, forget_oldest
 
-SICK: tuple[Outcome, ...] = ("error", "abandoned", "cancelled")
-"""The outcomes that are kept unless told otherwise."""
 _RANDOM_BITS = 56
 """How many of a trace id's last bits are random, as W3C Trace Context level 2 has it."""
 
@@ -36,16 +35,12 @@ class Sampling(Wrapper):
         capacity: int = 10_000,
     ) -> None:
         super().__init__(sink)
-        by_name = slow if isinstance(slow, Mapping) else {}
-        self._slow_ns = {name: _nanoseconds(seconds) for name, seconds in by_name.items()}
-        self._slow_for_all = float("inf") if slow is None or by_name is slow else _nanoseconds(slow)
+        self._trouble = Trouble("Sampling", slow, keep)
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ValueError(f"Sampling: share must be a number from 0 to 1, not {share!r}")
-        if isinstance(keep, str) or not set(keep) <= {"ok", "error", "cancelled", "closed", "abandoned"}:
-            raise ValueError(f"Sampling: keep must be a list of outcomes, not {keep!r}")
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
             raise ValueError(f"Sampling: capacity must be a whole number from 1 on, not {capacity!r}")
-        self._share, self._keep, self._capacity = share, frozenset(keep), capacity
+        self._share, self._capacity = share, capacity
         self._begin()
 
     def _begin(self) -> None:
@@ -66,7 +61,7 @@ class Sampling(Wrapper):
     def finished(self, record: Record) -> None:
         """Hold a record back, or decide on its trace."""
         trace = record.trace
-        if self._is_sick(record):
+        if self._trouble.is_in(record):
             self._sick[trace] = None
             forget_oldest(self._sick, self._capacity)
         self._waiting.setdefault(trace, []).append(record)
@@ -79,15 +74,11 @@ class Sampling(Wrapper):
         while self._count > self._capacity and (oldest := first_of(self._waiting)) is not None:
             self._decide(oldest)
 
-    def _is_sick(self, record: Record) -> bool:
-        limit = self._slow_ns.get(record.name, self._slow_for_all)
-        return record.slow or record.outcome in self._keep or record.duration_ns >= limit
-
     def _decide(self, trace: int) -> None:
         """Let the records of a trace out, or let them go."""
         records = self._waiting.pop(trace, [])
         self._count -= len(records)
-        if trace in self._sick or any(map(self._is_sick, records)):
+        if trace in self._sick or any(map(self._trouble.is_in, records)):
             self.replay(records)
         elif trace % (1 << _RANDOM_BITS) < self._share * (1 << _RANDOM_BITS):
             self.replay([record.replace(weight=record.weight / self._share) for record in records])
@@ -109,9 +100,3 @@ class Sampling(Wrapper):
     def pending(self) -> int:
         """Count what is held back, and what waits in the wrapped sink."""
         return self._count + self.wrapped.pending()
-
-
-def _nanoseconds(seconds: object) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise ValueError(f"Sampling: slow must be seconds from 0 on, for all or by name, not {seconds!r}")
-    return seconds * 1e9

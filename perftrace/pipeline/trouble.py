@@ -1,0 +1,36 @@
+"""Tells the sick operations from the healthy ones."""
+
+from collections.abc import Collection, Mapping
+from typing import get_args
+
+from perftrace.core.record import Outcome, Record
+
+SICK: tuple[Outcome, ...] = ("error", "abandoned", "cancelled")
+"""The outcomes that are trouble unless told otherwise."""
+
+
+class Trouble:
+    """Slow, or ended in one of some ways.
+
+    who: asks, for messages. slow: seconds from which on an operation is slow, for all or by name;
+    `timed(slow=...)` counts, too. outcomes: that are trouble. Raises ValueError for what makes no sense.
+    """
+
+    def __init__(self, who: str, slow: float | Mapping[str, float] | None, outcomes: Collection[Outcome]) -> None:
+        by_name = slow if isinstance(slow, Mapping) else {}
+        self._slow_ns = {name: _nanoseconds(who, seconds) for name, seconds in by_name.items()}
+        self._slow_for_all = float("inf") if slow is None or by_name is slow else _nanoseconds(who, slow)
+        if isinstance(outcomes, str) or not set(outcomes) <= set(get_args(Outcome)):
+            raise ValueError(f"{who}: keep must be a list of outcomes, not {outcomes!r}")
+        self._outcomes = frozenset(outcomes)
+
+    def is_in(self, record: Record) -> bool:
+        """Tell whether an operation was in trouble."""
+        limit = self._slow_ns.get(record.name, self._slow_for_all)
+        return record.slow or record.outcome in self._outcomes or record.duration_ns >= limit
+
+
+def _nanoseconds(who: str, seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ValueError(f"{who}: slow must be seconds from 0 on, for all or by name, not {seconds!r}")
+    return seconds * 1e9
