@@ -26,8 +26,8 @@ class Trouble:
 
     def is_in(self, record: Record) -> bool:
         """Tell whether an operation was in trouble."""
-        limit = self._slow_ns.get(record.name, self._slow_for_all)
-        return record.slow or record.outcome in self._outcomes or record.duration_ns >= limit
+        limit = self._slow_ns.get(record.name, self._slow_for_all) if self._slow_ns else self._slow_for_all
+        return record.duration_ns >= limit or record.outcome in self._outcomes or record.slow
 
 
 def _nanoseconds(who: str, seconds: object) -> float:
