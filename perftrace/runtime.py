@@ -19,15 +19,21 @@ from perftrace.pipeline.wrapper import Wrapper
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.sinks.logline import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
+from perftrace.store.directory import store
 
 tracer = Tracer()
 """What every decorated function, block and timer of the process reports to."""
 
-NAMED_SINKS: dict[str, Callable[..., Sink]] = {"jsonl": JsonLinesSink, "log": LogSink, "memory": MemorySink}
+NAMED_SINKS: dict[str, Callable[..., Sink]] = {
+    "jsonl": JsonLinesSink,
+    "log": LogSink,
+    "memory": MemorySink,
+    "store": store,
+}
 """What `configure(sinks=["..."])` knows by name; `NAME:TEXT` calls it with the text."""
 ENTRY_POINTS = "perftrace.sinks"
 """The entry point group through which other packages add names."""
-_NEEDS_TEXT = {"jsonl": "jsonl:PATH"}
+_NEEDS_TEXT = {"jsonl": "jsonl:PATH", "store": "store:DIR"}
 _TAKES_NO_TEXT = {"log", "memory"}
 
 
@@ -73,7 +79,7 @@ def configure(
     """Set what is given and leave the rest; a call that fails changes nothing.
 
     sinks: where events go, in place of the former sinks, which are closed: objects, callables that
-        take records, or names (`log`, `memory`, `jsonl:PATH`,
+        take records, or names (`log`, `memory`, `jsonl:PATH`, `store:DIR`,
         and those of other packages). `[]`: nowhere.
     language: of log lines, `zh` or `en`.
     enabled: False stops all tracing, True resumes it.

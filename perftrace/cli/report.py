@@ -21,7 +21,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
         "their segments with the bottleneck marked, the slowest runs, and what never ended. "
         "Exit status 2 if a file could not be read or nothing of perftrace's was in it.",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a log file, or - for standard input")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a log file, a trace directory, or - for standard input"
+    )
     return parser
 
 

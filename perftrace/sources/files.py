@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from perftrace.formats.line import parse
 from perftrace.sources.jsonlines import looks_like, read_lines
 from perftrace.sources.logfile import LogReader
 from perftrace.sources.reading import Source
+from perftrace.store.directory import SUFFIX
 
 MAX_LINE = 1 << 20
 """Characters of a line that are looked at; what is longer is no line of ours."""
@@ -24,7 +26,7 @@ _GZIP = b"\x1f\x8b"
 class FileSource(Source):
     """Reads files in the order given: logs and JSON lines, plain or gzipped.
 
-    paths: files, or `-` for standard input.
+    paths: files, trace directories, or `-` for standard input.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -33,7 +35,7 @@ class FileSource(Source):
         self._logs = LogReader(self.books)
 
     def __iter__(self) -> Iterator[Record]:
-        for path in self._paths:
+        for path in self._files():
             try:
                 with _open(path) as file:
                     yield from self._records(path, file)
@@ -42,6 +44,21 @@ class FileSource(Source):
             except OSError as error:
                 self.errors.append(f"{path}: {error.strerror or error}")
         self.unfinished += self._logs.unfinished()
+
+    def _files(self) -> Iterator[str]:
+        """Give the paths, the files of a trace directory in its place."""
+        for path in self._paths:
+            if not os.path.isdir(path):
+                yield path
+                continue
+            try:
+                names = sorted(name for name in os.listdir(path) if name.endswith(SUFFIX))
+            except OSError as error:
+                self.errors.append(f"{path}: {error.strerror or error}")
+                continue
+            if not names:
+                self.errors.append(f"{path}: a directory without trace files (*{SUFFIX})")
+            yield from (os.path.join(path, name) for name in names)
 
     def _records(self, path: str, file: BinaryIO) -> Iterator[Record]:
         used = self.books.used

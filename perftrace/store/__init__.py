@@ -1,0 +1,1 @@
+"""The embedded store: a folder that processes append records to, and that readers read meanwhile."""

@@ -1,0 +1,135 @@
+"""The trace directory, written and read."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+import perftrace
+from perftrace import sources
+from perftrace.cli import main
+from perftrace.store.directory import DirectorySink
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    perftrace.configure(sinks=[])
+
+
+def run(*names):
+    for name in names:
+        with perftrace.operation(name):
+            pass
+
+
+def test_what_a_bot_wrote_is_read_while_it_runs(tmp_path, capsys):
+    """By the report, from the folder."""
+    folder = tmp_path / "traces [1]*"
+    perftrace.configure(sinks=[f"store:{folder}"])
+    run("a", "b", "a")
+    assert perftrace.flush(5)
+    assert main(["report", "--json", str(folder)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {o["name"]: o["count"] for o in found["operations"]} == {"a": 2, "b": 1}
+    run("c")
+    assert perftrace.flush(5)
+    assert [r.name for r in sources.open(str(folder)).records] == ["a", "b", "a", "c"]
+
+
+def test_files_are_for_their_owner_and_named_by_nothing_traced(tmp_path):
+    """Whatever the umask."""
+    before = os.umask(0)
+    try:
+        perftrace.configure(sinks=[f"store:{tmp_path / 'new'}"])
+        run("../evil\n")
+        assert perftrace.flush(5)
+    finally:
+        os.umask(before)
+    (file,) = (tmp_path / "new").iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
+    assert "evil" not in file.name
+
+
+def test_each_process_has_a_file_of_its_own(tmp_path):
+    """Forked ones too; nothing is written twice."""
+    code = """
+import os, perftrace, sys
+perftrace.configure(sinks=["store:" + sys.argv[1]])
+with perftrace.operation("before"):
+    pass
+children = []
+for n in range(3):
+    child = os.fork()
+    if child == 0:
+        with perftrace.operation(f"child{n}"):
+            pass
+        assert perftrace.shutdown(10)
+        os._exit(0)
+    children.append(child)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=30)
+    records = sources.open(str(tmp_path)).records
+    assert sorted(r.name for r in records) == ["before", "child0", "child1", "child2"]
+    assert len({r.pid for r in records}) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "kill"), reason="needs POSIX signals")
+def test_what_a_flush_acknowledged_survives_a_kill(tmp_path):
+    """Every record is there."""
+    code = """
+import os, perftrace, signal, sys
+perftrace.configure(sinks=["store:" + sys.argv[1]])
+for n in range(500):
+    with perftrace.operation("a"):
+        pass
+assert perftrace.flush(10)
+os.write(1, b"flushed")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, timeout=30, check=False)
+    assert result.stdout == b"flushed"
+    assert len(sources.open(str(tmp_path)).records) == 500
+
+
+def test_torn_damaged_newer_and_foreign_content_is_counted_and_the_rest_read(tmp_path, capsys):
+    """Foreign files are not looked at."""
+    perftrace.configure(sinks=[f"store:{tmp_path}"])
+    run("a", "b")
+    assert perftrace.flush(5)
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    (tmp_path / "0-torn.jsonl").write_bytes(content[:-20])
+    (tmp_path / "1-newer.jsonl").write_bytes(content.replace(b'{"v":1', b'{"v":2') + b"\xff\xfe\n")
+    (tmp_path / "notes.txt").write_text("foreign")
+    assert main(["report", "--json", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sum(o["count"] for o in found["operations"]) == 3
+    assert (found["source"]["used"], found["source"]["not_understood"]) == (3, 4)
+    assert found["source"]["first_not_understood"][0] == {"file": str(tmp_path / "0-torn.jsonl"), "line": 2}
+
+
+def test_a_path_that_cannot_be_a_store_is_refused_at_once(tmp_path):
+    """And the former sinks stay."""
+    file = tmp_path / "file"
+    file.write_text("x")
+    perftrace.configure(sinks=["memory"])
+    with pytest.raises(NotADirectoryError, match="is a file; name a folder"):
+        perftrace.configure(sinks=[f"store:{file}"])
+    with pytest.raises(ValueError, match="store:DIR"):
+        perftrace.configure(sinks=["store"])
+    run("a")
+    assert len(perftrace.records()) == 1
+    with pytest.raises(NotADirectoryError):
+        DirectorySink(file / "below")
+
+
+def test_an_empty_folder_is_no_source(tmp_path):
+    """It says what it looked for."""
+    with pytest.raises(ValueError, match=r"directory without trace files \(\*\.jsonl\)"):
+        sources.open(str(tmp_path))
