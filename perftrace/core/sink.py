@@ -1,6 +1,6 @@
 """The contract of a sink: subclass, override what you need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
@@ -32,6 +32,15 @@ class Sink:
 
     def finished(self, record: Record) -> object:
         """Take a finished operation."""
+
+    def batch(self, records: Sequence[Record]) -> int:
+        """Take several finished operations at once, as a queue hands them on; tell how many were brought out.
+
+        For sinks to which one large write is cheaper than many small ones; those not brought out are lost.
+        """
+        for record in records:
+            self.finished(record)
+        return len(records)
 
     def wants(self) -> bool:
         """Tell whether anything at all would come out now; where no sink wants anything, no call is timed."""

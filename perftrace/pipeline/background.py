@@ -27,7 +27,8 @@ class Background(Wrapper):
     or a finalizer could find held. What finds the queue full is dropped and counted as `full`; what the
     wrapped sink raises on, as `error`; what comes after `close`, as `closed`.
 
-    capacity: events that may wait. batch: so many waiting ones wake the worker early. interval: seconds after
+    capacity: events that may wait. batch: so many waiting ones wake the worker early, and
+    so many at most are handed to a sink that takes several at once. interval: seconds after
     which it looks anyway. drop: whether the newest or the oldest event goes when the queue is full.
     """
 
@@ -51,6 +52,7 @@ class Background(Wrapper):
             raise ValueError(f"Background: drop must be 'newest' or 'oldest', not {drop!r}")
         self._capacity, self._batch, self._interval, self._drop = capacity, min(batch, capacity), interval, drop
         self._hooks = {_KINDS[name]: getattr(self.wrapped, name) for name in HOOKS if overrides(self.wrapped, name)}
+        self._takes_batches = set(self._hooks) == {Record} and overrides(self.wrapped, "batch")
         take = self._make_take()
         for name in HOOKS:
             if _KINDS[name] in self._hooks:
@@ -139,6 +141,10 @@ class Background(Wrapper):
     def _drain(self) -> None:
         """Hand what waits now to the wrapped sink."""
         queue, hooks = self._queue, self._hooks
+        if self._takes_batches:
+            for _ in range(0, len(queue), self._batch):
+                self._drain_batch()
+            return
         for _ in range(len(queue)):
             try:
                 event = queue.popleft()
@@ -152,6 +158,21 @@ class Background(Wrapper):
                 self._fault(error)
             else:
                 self._written += 1
+
+    def _drain_batch(self) -> None:
+        """Hand up to `batch` records at once to the wrapped sink."""
+        records: list[Record] = []
+        with contextlib.suppress(IndexError):
+            while len(records) < self._batch:
+                records.append(self._queue.popleft())  # type: ignore[arg-type]  # it takes no other events
+                self._taken += 1
+        written = 0
+        try:
+            written = self.wrapped.batch(records)
+        except BaseException as error:
+            self._fault(error)
+        self._failed += len(records) - written
+        self._written += written
 
     def _tell_of_losses(self) -> None:
         """Warn when the full queue begins to drop events, and again when that is over."""

@@ -1,6 +1,9 @@
 """Appends each record to a file as a JSON line."""
 
+import bisect
+import itertools
 import os
+from collections.abc import Sequence
 
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
@@ -8,10 +11,11 @@ from perftrace.formats.jsonl import encode
 
 
 class JsonLinesSink(Sink):
-    """Appends records to a file, one line and one system call each: what was written survives a kill.
+    """Appends records to a file, one line each: what was written survives a kill.
 
-    The file is created for its owner alone (0600) if it is not there; processes may share it, each
-    line stays whole. A write that fails is counted, and the next line begins afresh.
+    What comes at once is written with one system call. The file is created for its owner alone (0600) if it
+    is not there; processes may share it, each line stays whole. A write that fails is counted, and the next
+    line begins afresh.
 
     path: of the file. Raises OSError where it cannot be opened for writing.
     """
@@ -29,18 +33,25 @@ class JsonLinesSink(Sink):
 
     def finished(self, record: Record) -> None:
         """Write a record."""
+        if not self.batch((record,)):
+            raise OSError(f"{self._path}: only a part of a line was written")
+
+    def batch(self, records: Sequence[Record]) -> int:
+        """Write records with one system call; tell how many are whole in the file."""
         if self._file < 0:
             raise ValueError("the sink is closed")
         if self._process != os.getpid():  # forked: a descriptor of its own
             os.close(self._file)
             self._open()
-        line = encode(record)
+        lines = [encode(record) for record in records]
         if self._is_torn:
-            line = b"\n" + line
-        written = os.write(self._file, line)
-        self._is_torn = written < len(line) and written > 0
-        if written < len(line):
-            raise OSError(f"{self._path}: only {written} of {len(line)} bytes written")
+            lines[0] = b"\n" + lines[0]
+        written = os.write(self._file, b"".join(lines))
+        ends = list(itertools.accumulate(map(len, lines)))
+        whole = bisect.bisect_right(ends, written)
+        if written:
+            self._is_torn = written > (ends[whole - 1] if whole else 0)
+        return whole
 
     def close(self, timeout: float) -> bool:
         """Close the file."""

@@ -114,6 +114,38 @@ def test_torn_damaged_newer_and_foreign_content_is_counted_and_the_rest_read(tmp
     assert found["source"]["first_not_understood"][0] == {"file": str(tmp_path / "0-torn.jsonl"), "line": 2}
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX limits")
+def test_a_full_disk_loses_what_does_not_fit_and_counts_it_to_the_record(tmp_path):
+    """Batches are cut inside a line; when there is room again, lines stand on their own."""
+    code = """
+import glob, os, perftrace, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+perftrace.configure(sinks=["store:" + sys.argv[1]])
+def run(count):
+    for n in range(count):
+        with perftrace.operation("a"):
+            pass
+    return perftrace.flush(10)
+assert run(10)
+(path,) = glob.glob(sys.argv[1] + "/*")
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.stat(path).st_size * 3.55), hard))
+assert not run(100)
+assert not run(10)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+assert run(10)
+books = perftrace.stats()["sinks"][0]
+assert books["accepted"] == 130 and books["pending"] == 0, books
+print(books["written"], books["dropped"]["error"])
+"""
+    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, timeout=30, check=True)
+    written, lost = map(int, result.stdout.split())
+    reading = sources.open(str(tmp_path))
+    assert (len(reading.records), reading.books.not_understood) == (written, 1)
+    assert written + lost == 130
+    assert 20 < written < 60
+
+
 def test_a_path_that_cannot_be_a_store_is_refused_at_once(tmp_path):
     """And the former sinks stay."""
     file = tmp_path / "file"
