@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -302,6 +303,10 @@ def _after_fork() -> None:
     tracer.set_ids(tracer.ids)
     for outlet in tracer.outlets:
         outlet.open_in_child()
+    # The children of multiprocessing run no `atexit`, only finalizers, which they clear before they call this.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(shutdown, lambda shutdown: util.Finalize(None, shutdown, exitpriority=0))
 
 
 _from_environment()

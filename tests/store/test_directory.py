@@ -79,6 +79,29 @@ for child in children:
     assert len({r.pid for r in records}) == 4
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_children_of_multiprocessing_write_all_before_they_end(tmp_path, method):
+    """Though they run no `atexit`."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+import multiprocessing, perftrace, sys
+perftrace.configure(sinks=["store:" + sys.argv[1]])
+def work(n):
+    with perftrace.operation("child"):
+        pass
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[2])
+    children = [context.Process(target=work, args=(n,)) for n in range(3)]
+    for child in children: child.start()
+    for child in children: child.join()
+    with perftrace.operation("parent"):
+        pass
+""")
+    folder = tmp_path / "traces"
+    subprocess.run([sys.executable, script, folder, method], check=True, timeout=50)
+    assert sorted(r.name for r in sources.open(str(folder)).records) == ["child"] * 3 + ["parent"]
+
+
 @pytest.mark.skipif(not hasattr(os, "kill"), reason="needs POSIX signals")
 def test_what_a_flush_acknowledged_survives_a_kill(tmp_path):
     """Every record is there."""
