@@ -160,3 +160,19 @@ assert perftrace.flush(1) is False
 os._exit(0)
 """
     run_python(code)
+
+
+@pytest.mark.parametrize("method", ["handle", "callHandlers", "makeRecord"])
+def test_what_a_monitoring_agent_put_into_logging_is_called(clock, caplog, monkeypatch, method):
+    """As for any other line."""
+    original, called = getattr(logging.Logger, method), []
+
+    def patched(self, *args, **kwargs):
+        called.append(method)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(logging.Logger, method, patched)
+    perftrace.configure(sinks=[LogSink("en")])
+    with caplog.at_level(logging.INFO, "performance_monitor"), perftrace.operation("a"):
+        pass
+    assert (len(called), len(caplog.messages)) == (2, 2)
