@@ -69,7 +69,7 @@ NOTES: dict[Language, Notes] = {
 }
 
 MARKER = "⏱️  [PERF] "
-MARKER_LENGTH = len(MARKER)
+_MARKER_LENGTH = len(MARKER)
 """How each line begins: U+23F1 U+FE0F, two blanks."""
 
 
@@ -286,7 +286,7 @@ def _plain(words: Words) -> dict[str, re.Pattern[str]]:
     return {word[0]: re.compile(pattern, re.ASCII) for word, pattern in patterns.items()}
 
 
-PLAIN = {letter: pattern.fullmatch for words in WORDS.values() for letter, pattern in _plain(words).items()}
+_PLAIN = {letter: pattern.fullmatch for words in WORDS.values() for letter, pattern in _plain(words).items()}
 """What takes a usual line apart from its word on, by the first letter of the word."""
 
 
@@ -306,8 +306,8 @@ def parse_plain(text: str) -> Plain | None:
     at = text.find(MARKER)
     if at < 0 or text[0] == "{":  # perhaps wrapped in JSON
         return None
-    at += MARKER_LENGTH
-    match = PLAIN.get(text[at : at + 1])
+    at += _MARKER_LENGTH
+    match = _PLAIN.get(text[at : at + 1])
     found = None if match is None else match(text, at)
     return None if found is None else found.groups()
 

@@ -10,14 +10,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
-from perftrace.core.record import Event, Reached, Record, Started
+from perftrace.core.record import Event, Record
 from perftrace.core.sink import Hook, Sink, overrides
-from perftrace.pipeline.wrapper import HOOKS, Wrapper
+from perftrace.pipeline.wrapper import KINDS, Wrapper
 
 Drop = Literal["newest", "oldest"]
 """What goes when the queue is full."""
 _LOGGER = logging.getLogger("performance_monitor")
-_KINDS: Mapping[str, type] = {"started": Started, "reached": Reached, "finished": Record}
 
 
 class Background(Wrapper):
@@ -51,11 +50,10 @@ class Background(Wrapper):
         if drop not in get_args(Drop):
             raise ValueError(f"Background: drop must be 'newest' or 'oldest', not {drop!r}")
         self._capacity, self._batch, self._interval, self._drop = capacity, min(batch, capacity), interval, drop
-        self._hooks = {_KINDS[name]: getattr(self.wrapped, name) for name in HOOKS if overrides(self.wrapped, name)}
-        self._takes_batches = set(self._hooks) == {Record} and overrides(self.wrapped, "batch")
+        self._takes_batches = set(self.hooks) == {Record} and overrides(self.wrapped, "batch")
         take = self._make_take()
-        for name in HOOKS:
-            if _KINDS[name] in self._hooks:
+        for name, kind in KINDS.items():
+            if kind in self.hooks:
                 setattr(self, name, take)
         self._begin()
 
@@ -140,7 +138,7 @@ class Background(Wrapper):
 
     def _drain(self) -> None:
         """Hand what waits now to the wrapped sink."""
-        queue, hooks = self._queue, self._hooks
+        queue, hooks = self._queue, self.hooks
         if self._takes_batches:
             for _ in range(0, len(queue), self._batch):
                 self._drain_batch()

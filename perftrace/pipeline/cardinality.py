@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from perftrace.core.record import Attributes, Mark, Reached, Record, Started
-from perftrace.core.sink import Sink, overrides
-from perftrace.pipeline.wrapper import Wrapper
+from perftrace.core.sink import Sink
+from perftrace.pipeline.wrapper import KINDS, Wrapper
 
 OTHER = "__other__"
 """Stands for all names beyond the cap."""
@@ -33,7 +33,7 @@ class Cardinality(Wrapper):
         self.replaced = 0
         """How many names were replaced."""
         for name, hook in (("started", self._started), ("reached", self._reached), ("finished", self._finished)):
-            if overrides(self.wrapped, name):
+            if KINDS[name] in self.hooks:
                 setattr(self, name, hook)
 
     def _started(self, event: Started) -> None:

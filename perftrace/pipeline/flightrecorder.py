@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from perftrace.core.record import Attributes, Event, Outcome, Reached, Record, Started
-from perftrace.core.sink import Sink, overrides
+from perftrace.core.sink import Sink
 from perftrace.pipeline.trouble import SICK, Trouble
 from perftrace.pipeline.wrapper import Wrapper
 
@@ -40,13 +40,8 @@ class FlightRecorder(Wrapper):
                 raise ValueError(f"FlightRecorder: {option} must be a number above 0, not {number!r}")
         self._span_ns, self._most = int(seconds * 1e9), int(megabytes * 1e6)
         self._trouble = Trouble("FlightRecorder", slow, keep)
-        self._hooks = {
-            kind: getattr(self.wrapped, name)
-            for kind, name in ((Started, "started"), (Reached, "reached"), (Record, "finished"))
-            if overrides(self.wrapped, name)
-        }
         for kind, name, hook in ((Started, "started", self._started), (Reached, "reached", self._reached)):
-            if kind in self._hooks:
+            if kind in self.hooks:
                 setattr(self, name, hook)
         self._context = contextvars.copy_context()
         self._begin()
@@ -110,7 +105,8 @@ class FlightRecorder(Wrapper):
             self._bytes -= item[1]
             found.append(item)
         for _, _, event in sorted(found, key=lambda item: item[0]):
-            self._hooks[type(event)](event)
+            if type(event) in self.hooks:
+                self.hooks[type(event)](event)
 
     def dump(self) -> None:
         """Hand the ring on now, whether anything went wrong or not; raises what the wrapped sink raises."""

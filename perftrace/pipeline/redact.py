@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from perftrace.core.record import Attributes, Mark, Reached, Record, Scalar, Started
-from perftrace.core.sink import Sink, overrides
-from perftrace.pipeline.wrapper import Wrapper
+from perftrace.core.sink import Sink
+from perftrace.pipeline.wrapper import KINDS, Wrapper
 
 DENIED = (
     "access_key", "api_key", "apikey", "auth", "authorization", "cookie", "credential", "credentials", "csrf", "jwt",
@@ -36,7 +36,7 @@ class Redact(Wrapper):
         self._denied = tuple(f"_{_words(word)}_" for word in words)
         self._urls = urls
         for name, hook in (("started", self._started), ("reached", self._reached), ("finished", self._finished)):
-            if overrides(self.wrapped, name):
+            if KINDS[name] in self.hooks:
                 setattr(self, name, hook)
 
     def _started(self, event: Started) -> None:

@@ -10,7 +10,8 @@ from perftrace.formats.line import NOTES, Language, Notes
 
 K = TypeVar("K")
 """Of a dict that stands for an ordered set."""
-HOOKS = ("started", "reached", "finished")
+KINDS: Mapping[str, type] = {"started": Started, "reached": Reached, "finished": Record}
+"""The hooks of a sink and what they take."""
 
 
 class Wrapper(Sink):
@@ -25,6 +26,10 @@ class Wrapper(Sink):
                 f"{type(self).__name__}: takes a sink object or a callable that takes records, not {sink!r}"
             )
         self.wrapped: Sink = sink if isinstance(sink, Sink) else CallableSink(sink)
+        self.hooks: Mapping[type, Callable[[Any], object]] = {
+            kind: getattr(self.wrapped, name) for name, kind in KINDS.items() if overrides(self.wrapped, name)
+        }
+        """What the wrapped sink takes, by the type of event."""
 
     language: Language = "zh"
     """Of what it has to say; the configured one."""
@@ -35,15 +40,10 @@ class Wrapper(Sink):
 
     def replay(self, records: Iterable[Record]) -> None:
         """Hand records on, with the events that came before each, in the order of time."""
-        hooks = {
-            kind: getattr(self.wrapped, name)
-            for kind, name in ((Started, "started"), (Reached, "reached"), (Record, "finished"))
-            if overrides(self.wrapped, name)
-        }
         events = [timed for record in records for timed in _events(record)]
         for _, event in sorted(events, key=lambda timed: timed[0]):
-            if type(event) in hooks:
-                hooks[type(event)](event)
+            if type(event) in self.hooks:
+                self.hooks[type(event)](event)
 
     def open(self) -> None:
         """Open the wrapped sink."""

@@ -8,17 +8,14 @@ from typing import Any
 from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record, Scalar, Spec, make_operation_id, record_of_log
 from perftrace.formats.line import (
     CHECKPOINT_PARTS,
-    MARKER,
-    MARKER_LENGTH,
-    PLAIN,
     START_PARTS,
     Identity,
     Line,
-    Plain,
     escape,
     is_ours,
     nanoseconds,
     parse,
+    parse_plain,
     split_body,
     split_checkpoint,
     split_id,
@@ -62,17 +59,11 @@ class LogReader:
     def read(self, path: str, lines: Iterator[str]) -> Iterator[Record]:
         """Read the lines of one file and give what finishes in them."""
         running, books = self._running, self._books
-        plain: Plain | None
         number = used = 0
         try:
             for number, text in enumerate(lines, 1):
-                # The usual lines here, all others by `_take`: logs have millions, and a call a line costs a tenth;
-                # so this is `parse_plain` inline.
-                plain = None
-                at = text.find(MARKER)
-                match = PLAIN.get(text[at + MARKER_LENGTH : at + MARKER_LENGTH + 1])
-                if at >= 0 and match is not None and text[0] != "{" and (found := match(text, at + MARKER_LENGTH)):
-                    plain = found.groups()
+                # The usual lines here, all others by `_take`: logs have millions, and a call a line costs a tenth.
+                plain = parse_plain(text)
                 run = None if plain is None else running.get(plain[0])
                 if plain is None or (run is None) != (len(plain) == START_PARTS):
                     record = self._take(path, number, text)
