@@ -1,8 +1,9 @@
 """One record, one JSON line: the written form of records, version 1."""
 
+import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from perftrace.core.record import NO_ATTRIBUTES, Attributes, Link, Mark, Outcome, Record, make_operation_id
@@ -16,53 +17,95 @@ class NewerVersionError(ValueError):
 
 
 def encode(record: Record) -> bytes:
-    """Write a record as one line with its LF; what is empty is left out."""
-    fields: dict[str, Any] = {
-        "v": VERSION,
-        "trace_id": record.trace_id,
-        "span_id": record.span_id,
-        "parent_id": record.parent_id,
-        "operation_id": record.operation_id,
-        "name": record.name,
-        "key": record.key,
-        "key_name": record.key_name,
-        "description": record.description,
-        "done": record.done,
-        "start": record.start or None,
-        "start_mono": record.start_mono or None,
-        "duration_ns": record.duration_ns,
-        "outcome": record.outcome,
-        "error_type": record.error_type,
-        "error": record.error,
-        "slow": record.slow or None,
-        "checkpoints": [_checkpoint(mark) for mark in record.marks],
-        "attributes": _finite(record.attributes),
-        "running_ns": record.running_ns,
-        "inner_ns": record.inner_ns,
-        "steps": record.steps or None,
-        "longest_step_ns": record.longest_step_ns,
-        "link": None if record.link is None else record.link._asdict(),
-        "pid": record.pid or None,
-        "thread": record.thread,
-        "task": record.task,
-        "sequence": record.sequence or None,
-        "start_seen": None if record.start_seen else False,
-        "weight": None if record.weight == 1 else record.weight,
-    }
-    kept = {name: value for name, value in fields.items() if value not in (None, "", [], {}) or name in _ALWAYS}
-    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # A lone surrogate becomes \\udXXX, which is JSON's own way to write it.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    """Write a record as one line with its LF; what is empty is left out.
+
+    A lone surrogate, which no other reader of JSON takes, becomes its backslash escape.
+    """
+    fields = _fields(record)
+    try:
+        return _dump()(fields) + b"\n"
+    except (ValueError, TypeError, OverflowError):  # no Unicode; or values that only a hand-made record holds
+        return _dump_plainly(_escaped(fields)) + b"\n"
 
 
-_ALWAYS = frozenset({"parent_id", "duration_ns", "outcome"})
+def _dump_plainly(fields: object) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+
+
+@functools.cache
+def _dump() -> Callable[[object], bytes]:
+    """Find the fastest encoder that is installed; not before it is needed, as its import takes a while."""
+    try:
+        import msgspec
+    except ImportError:
+        return _dump_plainly
+    return msgspec.json.Encoder().encode
+
+
+def _fields(record: Record) -> dict[str, Any]:  # noqa: PLR0912  # a table of all costs four times as much
+    """Name what is to be written, in its order."""
+    fields: dict[str, Any] = {"v": VERSION}
+    if record.trace:
+        fields["trace_id"] = f"{record.trace:032x}"
+    if record.span:
+        fields["span_id"] = f"{record.span:016x}"
+    fields["parent_id"] = record.parent_id
+    fields["operation_id"] = record.operation_id
+    fields["name"] = record.name
+    key, description, attributes = record.key, record.description, record.attributes
+    if key:
+        fields["key"] = key
+    if record.key_name:
+        fields["key_name"] = record.key_name
+    if description:
+        fields["description"] = description
+    if record.start:
+        fields["start"] = record.start
+    if record.start_mono:
+        fields["start_mono"] = record.start_mono
+    fields["duration_ns"] = record.duration_ns
+    fields["outcome"] = record.outcome
+    if record.marks:
+        fields["checkpoints"] = [_checkpoint(mark) for mark in record.marks]
+    if attributes:
+        fields["attributes"] = _finite(attributes)
+    if record.running_ns is not None:
+        fields["running_ns"] = record.running_ns
+        fields["inner_ns"] = record.inner_ns
+        fields["steps"] = record.steps
+        fields["longest_step_ns"] = record.longest_step_ns
+    if record.pid:
+        fields["pid"] = record.pid
+    if record.thread:
+        fields["thread"] = record.thread
+    if record.task:
+        fields["task"] = record.task
+    if record.sequence:
+        fields["sequence"] = record.sequence
+    if not record.start_seen:
+        fields["start_seen"] = False
+    fields.update({name: value for name, value in _rare(record) if value})
+    return fields
+
+
+def _rare(record: Record) -> tuple[tuple[str, Any], ...]:
+    """Name what most records have not; a false value is left out."""
+    return (
+        ("done", record.done),
+        ("error_type", record.error_type),
+        ("error", record.error),
+        ("slow", record.slow),
+        ("link", record.link and record.link._asdict()),
+        ("weight", record.weight != 1 and record.weight),
+    )
 
 
 def _checkpoint(mark: Mark) -> dict[str, Any]:
     name, description, elapsed, attributes = mark
-    checkpoint: dict[str, Any] = {"name": name, "description": description, "elapsed_ns": elapsed}
-    if not description:
-        del checkpoint["description"]
+    checkpoint: dict[str, Any] = {"name": name}
+    if description:
+        checkpoint["description"] = description
+    checkpoint["elapsed_ns"] = elapsed
     if attributes:
         checkpoint["attributes"] = _finite(attributes)
     return checkpoint
@@ -71,6 +114,15 @@ def _checkpoint(mark: Mark) -> dict[str, Any]:
 def _finite(attributes: Attributes) -> dict[str, Any]:
     """Write as text what JSON has no number for."""
     return {n: str(v) if isinstance(v, float) and not math.isfinite(v) else v for n, v in attributes.items()}
+
+
+def _escaped(value: Any) -> Any:
+    """Give a copy whose texts are Unicode."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_escaped(name): _escaped(inner) for name, inner in value.items()}
+    return [_escaped(inner) for inner in value] if isinstance(value, list) else value
 
 
 def decode(line: bytes | str) -> Record:
