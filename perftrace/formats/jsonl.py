@@ -9,6 +9,7 @@ from typing import Any, get_args
 from perftrace.core.record import NO_ATTRIBUTES, Attributes, Link, Mark, Outcome, Record, make_operation_id
 
 VERSION = 1
+_BOUND = 1 << 63
 _OUTCOMES = frozenset(get_args(Outcome))
 
 
@@ -232,6 +233,8 @@ def _optional_text(value: object) -> str | None:
 def _whole(value: object) -> int:
     if type(value) is not int:
         raise TypeError(f"no whole number: {type(value).__name__}")
+    if not -_BOUND <= value < _BOUND:
+        raise TypeError("a number beyond 64 bits")
     return value
 
 

@@ -15,7 +15,7 @@ from perftrace.formats.line import parse
 from perftrace.sources.jsonlines import looks_like, read_lines
 from perftrace.sources.logfile import LogReader
 from perftrace.sources.reading import Source
-from perftrace.store.directory import SUFFIX
+from perftrace.store.folder import LINES, contents
 
 MAX_LINE = 1 << 20
 """Characters of a line that are looked at; what is longer is no line of ours."""
@@ -52,13 +52,13 @@ class FileSource(Source):
                 yield path
                 continue
             try:
-                names = sorted(name for name in os.listdir(path) if name.endswith(SUFFIX))
+                files = contents(path).files
             except OSError as error:
                 self.errors.append(f"{path}: {error.strerror or error}")
                 continue
-            if not names:
-                self.errors.append(f"{path}: a directory without trace files (*{SUFFIX})")
-            yield from (os.path.join(path, name) for name in names)
+            if not files:
+                self.errors.append(f"{path}: a directory without trace files (*{LINES})")
+            yield from (os.fspath(file.path) for file in files)
 
     def _records(self, path: str, file: BinaryIO) -> Iterator[Record]:
         used = self.books.used

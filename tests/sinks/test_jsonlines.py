@@ -1,9 +1,11 @@
 """Records appended to a file as JSON lines."""
 
+import contextlib
 import os
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -95,3 +97,37 @@ if child:
     assert reading.books.not_understood == 0
     assert len({record.pid for record in reading.records}) == 2
     assert len({record.span for record in reading.records}) == 400
+
+
+def test_a_file_that_was_removed_or_rotated_is_made_again(tmp_path):
+    """As a log's handler does for logrotate; nothing goes to a file that nobody sees."""
+    path = tmp_path / "perf.jsonl"
+    perftrace.configure(sinks=[f"jsonl:{path}"])
+    trace("first")
+    path.rename(tmp_path / "perf.jsonl.1")
+    trace("second")
+    path.unlink()
+    trace("third")
+    assert [r.name for r in sources.open(str(path)).records] == ["third"]
+    assert [r.name for r in sources.open(str(tmp_path / "perf.jsonl.1")).records] == ["first"]
+    assert perftrace.stats()["sinks"][0]["written"] == 3
+    perftrace.configure(sinks=[])
+
+
+def test_many_threads_and_a_rotation_lose_nothing(tmp_path):
+    """Whoever opens the new file, no line goes astray."""
+    path = tmp_path / "perf.jsonl"
+    perftrace.configure(sinks=[f"jsonl:{path}"])
+    threads = [threading.Thread(target=lambda: [trace() for _ in range(200)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for number in range(5):
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(tmp_path / f"{number}.jsonl")
+    for thread in threads:
+        thread.join()
+    assert perftrace.stats()["sinks"][0]["written"] == 1600
+    perftrace.configure(sinks=[])
+    reading = [sources.open(str(file)) for file in tmp_path.glob("*.jsonl") if file.stat().st_size]
+    assert sum(len(r.records) for r in reading) == 1600
+    assert sum(r.books.not_understood for r in reading) == 0

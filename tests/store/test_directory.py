@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import perftrace
 from perftrace import sources
 from perftrace.cli import main
 from perftrace.store.directory import DirectorySink
+from perftrace.store.folder import BusyError, contents, locked, taken
 
 
 @pytest.fixture(autouse=True)
@@ -188,3 +190,87 @@ def test_an_empty_folder_is_no_source(tmp_path):
     """It says what it looked for."""
     with pytest.raises(ValueError, match=r"directory without trace files \(\*\.jsonl\)"):
         sources.open(str(tmp_path))
+
+
+def test_a_process_begins_another_file_when_its_own_is_large_or_old(tmp_path, monkeypatch):
+    """And lets go of the former, so that it can be compacted."""
+    now = [100.0]
+    monkeypatch.setattr("perftrace.store.directory.time.monotonic", lambda: now[0])
+    perftrace.configure(sinks=[DirectorySink(tmp_path, file_bytes=1000, file_seconds=60)])
+    run("a")
+    now[0] += 61
+    run("b", "c", "d", "e")
+    files = contents(tmp_path).files
+    assert [[r.name for r in sources.open(str(f.path)).records] for f in files] == [["a"], ["b", "c", "d", "e"]]
+    run("f")
+    *former, own = contents(tmp_path).files
+    assert len(former) == 2
+    for file in former:
+        with taken(file.path) as is_free:
+            assert is_free
+    with taken(own.path) as is_free:
+        assert not is_free
+
+
+def test_where_no_other_file_can_be_made_the_former_goes_on(tmp_path, monkeypatch):
+    """Nothing is lost for the sake of tidiness."""
+    perftrace.configure(sinks=[DirectorySink(tmp_path, file_bytes=1)])
+    run("a")
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("perftrace.store.directory.create", refuse)
+    run("b")
+    assert perftrace.flush(5)
+    monkeypatch.undo()
+    assert [r.name for r in sources.open(str(tmp_path)).records] == ["a", "b"]
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path):
+    """What was in it is gone; what comes is not."""
+    folder = tmp_path / "store"
+    perftrace.configure(sinks=[DirectorySink(folder)])
+    run("a")
+    shutil.rmtree(folder)
+    run("b")
+    assert [r.name for r in sources.open(str(folder)).records] == ["b"]
+
+
+def test_a_file_that_nothing_was_written_to_goes_at_the_end(tmp_path):
+    """As of a process that traced nothing; forked children make none before their first record."""
+    code = """
+import os, perftrace, sys
+perftrace.configure(sinks=["store:" + sys.argv[1]])
+assert len(os.listdir(sys.argv[1])) == 1
+child = os.fork()
+if child == 0:
+    assert len(os.listdir(sys.argv[1])) == 1
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=30)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_pipe_or_a_folder_with_the_name_of_a_file_is_foreign(tmp_path):
+    """Nobody waits for what a pipe never says."""
+    perftrace.configure(sinks=[DirectorySink(tmp_path)])
+    run("a")
+    os.mkfifo(tmp_path / "1.jsonl")
+    (tmp_path / "2.jsonl").mkdir()
+    (tmp_path / "3.jsonl").symlink_to(tmp_path / "nowhere")
+    assert contents(tmp_path).foreign == ("1.jsonl", "2.jsonl")
+    assert [r.name for r in sources.open(str(tmp_path)).records] == ["a"]
+
+
+def test_while_files_are_swapped_nobody_looks(tmp_path):
+    """And nobody waits for ever."""
+    with (
+        locked(tmp_path, exclusive=True, timeout=1),
+        pytest.raises(BusyError, match="another process is at work"),
+        locked(tmp_path, exclusive=False, timeout=0),
+    ):
+        pass
+    with locked(tmp_path, exclusive=False, timeout=0), locked(tmp_path, exclusive=False, timeout=0):
+        assert contents(tmp_path).files == ()

@@ -1,0 +1,157 @@
+"""The folder of a store: what lies in it, which files are in use, and who may change it now."""
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks, so all files count as in use
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
+
+LINES, PARQUET = ".jsonl", ".parquet"
+"""Suffixes of the two kinds of files."""
+_OWN = re.compile(r"[0-9]{16,20}-[0-9]+-[0-9a-f]{8}(\.kept)*(\.jsonl|\.parquet)")
+_WAIT_SECONDS = 0.01
+_TRIES = 3
+_CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+class BusyError(OSError):
+    """Another process is at work in the folder and did not end in time."""
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """A file that holds records."""
+
+    path: Path
+    size: int
+    """In bytes."""
+    changed_ns: int
+    """When the newest record was written: Unix nanoseconds."""
+
+    @property
+    def is_lines(self) -> bool:
+        """JSON lines, not Parquet."""
+        return self.path.suffix == LINES
+
+    @property
+    def is_own(self) -> bool:
+        """Named by a store's writer; others are read and never changed."""
+        return _OWN.fullmatch(self.path.name) is not None
+
+    @property
+    def parquet(self) -> Path:
+        """Where its records stand once they are compacted."""
+        return self.path.with_suffix(PARQUET)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was in a folder at one moment."""
+
+    files: tuple[TraceFile, ...]
+    """Each record of the store is in one of them; oldest first."""
+    replaced: tuple[TraceFile, ...]
+    """JSON lines whose Parquet is there: an interrupted compaction left them; no reader looks at them."""
+    foreign: tuple[str, ...]
+    """Names of what holds no records: files of other programs, folders, pipes."""
+
+
+def create(folder: str | os.PathLike[str]) -> tuple[Path, int]:
+    """Make a new file for its owner alone (0600) and take it; gives its path and a descriptor that appends.
+
+    Its name holds time, process and chance, and nothing of what is traced. Raises OSError.
+    """
+    for _ in range(_TRIES):
+        path = Path(folder, f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(4)}{LINES}")
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC, 0o600)
+        # Between the two calls another process may take the file for one that nobody uses.
+        if take(descriptor) and path.exists():
+            break
+    return path, descriptor
+
+
+def contents(folder: str | os.PathLike[str]) -> Contents:
+    """Look into a folder at a moment when no compaction swaps files.
+
+    Raises OSError where it cannot be read.
+    """
+    with locked(folder, exclusive=False, timeout=10.0):
+        found, foreign = [], []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    info = entry.stat()
+                except OSError:  # removed meanwhile, or a link to nowhere
+                    continue
+                if stat.S_ISREG(info.st_mode) and entry.name.endswith((LINES, PARQUET)):
+                    found.append(TraceFile(Path(folder, entry.name), info.st_size, info.st_mtime_ns))
+                elif not entry.name.startswith("."):
+                    foreign.append(entry.name)
+    found.sort(key=lambda file: file.path.name)
+    compacted = {file.path for file in found if not file.is_lines}
+    replaced = tuple(file for file in found if file.is_lines and file.parquet in compacted)
+    return Contents(tuple(file for file in found if file not in replaced), replaced, tuple(sorted(foreign)))
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str], *, exclusive: bool, timeout: float) -> Iterator[None]:
+    """Keep other processes from swapping files (exclusive: from looking, too) meanwhile.
+
+    Raises BusyError after `timeout` seconds.
+    """
+    if not _HAS_LOCKS:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY | _CLOSE_ON_EXEC)
+    try:
+        end = time.monotonic() + timeout
+        while not _try_lock(descriptor, exclusive=exclusive):
+            if time.monotonic() > end:
+                raise BusyError(f"{os.fspath(folder)}: another process is at work in it; try again")
+            time.sleep(_WAIT_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def take(descriptor: int) -> bool:
+    """Mark a file as in use for as long as the descriptor is open; tell whether nobody else uses it.
+
+    A process that dies lets go of it, however it dies.
+    """
+    return _HAS_LOCKS and _try_lock(descriptor, exclusive=True)
+
+
+@contextlib.contextmanager
+def taken(path: Path) -> Iterator[bool]:
+    """Take a file meanwhile; tell whether it was there and nobody used it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        yield False
+        return
+    try:
+        yield take(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, *, exclusive: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: nobody can tell, so it counts as in use
+        return not exclusive
+    return True
