@@ -44,12 +44,17 @@ def module_of(path):
     return parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts
 
 
+_LATER = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _is_for_types(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def imports_of(path):
-    """Every import of a file as (dotted parts, whether inside a function)."""
+    """Every import of a file as (dotted parts, whether inside a function or for type checkers alone)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    inner = {
-        id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) for n in ast.walk(f)
-    }
+    inner = {id(n) for f in ast.walk(tree) if isinstance(f, _LATER) or _is_for_types(f) for n in ast.walk(f)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

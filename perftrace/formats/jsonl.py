@@ -142,6 +142,11 @@ def decode(line: bytes | str) -> Record:
         raise NewerVersionError(f"a record of version {version}; this reader knows {VERSION}")
     if version != VERSION or type(version) is not int:
         raise ValueError("no record: it has no version")
+    return record_of(fields)
+
+
+def record_of(fields: Mapping[str, Any]) -> Record:
+    """Make the record of a line's fields; raises ValueError for what is damaged."""
     try:
         return _record(fields)
     except (TypeError, KeyError, AttributeError) as error:
