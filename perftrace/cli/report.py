@@ -7,9 +7,12 @@ import sys
 from typing import Any
 
 from perftrace.analysis.report import report
+from perftrace.formats.line import escape
 from perftrace.sources.files import FileSource
 from perftrace.sources.reading import Books
 from perftrace.views.terminal import report_text
+
+_MAX_NAMED = 5
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -33,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     found = report(source, source.unfinished)
     for error in source.errors:
         print(f"perftrace: {error}", file=sys.stderr)
+    _tell_of_skipped(source.books)
     if not source.books.used:
         if not source.errors:
             print(f"perftrace: {_nothing(options.files, source.books)}", file=sys.stderr)
@@ -48,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
                 "used": books.used,
                 "not_understood": books.not_understood,
                 "first_not_understood": places,
+                "newer": books.newer,
+                "skipped": books.skipped,
             },
             **dataclasses.asdict(found),
         }
@@ -55,6 +61,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(report_text(found, books, options.language), end="")
     return 2 if source.errors else 0
+
+
+def _tell_of_skipped(books: Books) -> None:
+    """Say what was left out on purpose."""
+    if books.newer:
+        print(
+            f"perftrace: {books.newer} lines were written by a newer perftrace; upgrade to read them", file=sys.stderr
+        )
+    if books.skipped:
+        names = ", ".join(escape(name) for name in books.skipped[:_MAX_NAMED])
+        more = f" and {len(books.skipped) - _MAX_NAMED} more" if len(books.skipped) > _MAX_NAMED else ""
+        print(f"perftrace: passed over, as they hold no records: {names}{more}", file=sys.stderr)
 
 
 def _nothing(files: list[str], books: Books) -> str:

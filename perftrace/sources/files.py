@@ -8,23 +8,25 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import BinaryIO, cast
 
 from perftrace.core.record import Record
 from perftrace.formats.line import parse
+from perftrace.sources.directory import read_directory, read_parquet
 from perftrace.sources.jsonlines import looks_like, read_lines
 from perftrace.sources.logfile import LogReader
 from perftrace.sources.reading import Source
-from perftrace.store.folder import LINES, contents
 
 MAX_LINE = 1 << 20
 """Characters of a line that are looked at; what is longer is no line of ours."""
 _BLOCK = _PEEK = 1 << 16
 _GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
 
 
 class FileSource(Source):
-    """Reads files in the order given: logs and JSON lines, plain or gzipped.
+    """Reads files in the order given: logs and JSON lines, plain or gzipped, and Parquet files of a store.
 
     paths: files, trace directories, or `-` for standard input.
     """
@@ -35,36 +37,43 @@ class FileSource(Source):
         self._logs = LogReader(self.books)
 
     def __iter__(self) -> Iterator[Record]:
-        for path in self._files():
+        for path in self._paths:
+            if os.path.isdir(path):
+                yield from read_directory(path, self, partial(self._file, is_lines=True))
+                continue
             try:
-                with _open(path) as file:
-                    yield from self._records(path, file)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                self.errors.append(f"{path}: damaged gzip, read up to there: {error}")
-            except OSError as error:
-                self.errors.append(f"{path}: {error.strerror or error}")
+                yield from self._file(path)
+            except FileNotFoundError as error:
+                self.errors.append(f"{path}: {error.strerror}")
         self.unfinished += self._logs.unfinished()
 
-    def _files(self) -> Iterator[str]:
-        """Give the paths, the files of a trace directory in its place."""
-        for path in self._paths:
-            if not os.path.isdir(path):
-                yield path
-                continue
-            try:
-                files = contents(path).files
-            except OSError as error:
-                self.errors.append(f"{path}: {error.strerror or error}")
-                continue
-            if not files:
-                self.errors.append(f"{path}: a directory without trace files (*{LINES})")
-            yield from (os.fspath(file.path) for file in files)
+    def _file(self, path: str, is_lines: bool = False) -> Iterator[Record]:
+        """Read a file; raises FileNotFoundError, adds to the errors what else goes wrong.
 
-    def _records(self, path: str, file: BinaryIO) -> Iterator[Record]:
+        is_lines: whether it holds JSON lines, whatever it begins with.
+        """
+        try:
+            with _open(path) as file:
+                if file.peek(4)[:4] != _PARQUET:  # type: ignore[attr-defined]  # as below
+                    yield from self._records(path, file, is_lines)
+                elif path == "-":
+                    self.errors.append("-: Parquet cannot be read from standard input; name the file")
+                else:
+                    yield from read_parquet(path, self.books)
+        except FileNotFoundError:
+            raise
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self.errors.append(f"{path}: damaged gzip, read up to there: {error}")
+        except OSError as error:
+            self.errors.append(f"{path}: {error.strerror or error}")
+        except (ValueError, ImportError) as error:
+            self.errors.append(f"{path}: {error}")
+
+    def _records(self, path: str, file: BinaryIO, is_lines: bool) -> Iterator[Record]:
         used = self.books.used
         beginning: bytes = file.peek(_PEEK)  # type: ignore[attr-defined]  # buffered and gzipped files have it
         watched = _Watched(file, _encoding_of(beginning))
-        if looks_like(beginning):
+        if is_lines or looks_like(beginning):
             for record in read_lines(path, iter(watched), self.books):
                 if record.outcome is None:
                     self.unfinished.append(record)
@@ -72,7 +81,7 @@ class FileSource(Source):
                     yield record
         else:
             yield from self._logs.read(path, iter(watched))
-        if self.books.used == used and watched.has_nul:
+        if self.books.used == used and watched.has_nul and not is_lines:
             self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from perftrace.core.record import Record
-from perftrace.formats.jsonl import decode
+from perftrace.formats.jsonl import NewerVersionError, decode
 from perftrace.sources.reading import Books
 
 
@@ -16,8 +16,9 @@ def read_lines(path: str, lines: Iterator[str], books: Books) -> Iterator[Record
             continue
         try:
             record = decode(line)
-        except ValueError:
+        except ValueError as error:
             books.miss(path, number)
+            books.newer += isinstance(error, NewerVersionError)
         else:
             books.used += 1
             yield record

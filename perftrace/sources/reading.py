@@ -22,6 +22,10 @@ class Books:
     not_understood: int = 0
     first_not_understood: list[tuple[str, int]] = field(default_factory=list)
     """The first such places: file and line number."""
+    newer: int = 0
+    """Of the lines not understood, those that a newer perftrace wrote."""
+    skipped: list[str] = field(default_factory=list)
+    """What lay in a trace directory and holds no records: files of other programs, folders, pipes."""
 
     def miss(self, file: str, line: int) -> None:
         """Count a line that was not understood."""

@@ -21,7 +21,6 @@ LINES, PARQUET = ".jsonl", ".parquet"
 """Suffixes of the two kinds of files."""
 _OWN = re.compile(r"[0-9]{16,20}-[0-9]+-[0-9a-f]{8}(\.kept)*(\.jsonl|\.parquet)")
 _WAIT_SECONDS = 0.01
-_TRIES = 3
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
 
@@ -72,12 +71,15 @@ def create(folder: str | os.PathLike[str]) -> tuple[Path, int]:
 
     Its name holds time, process and chance, and nothing of what is traced. Raises OSError.
     """
-    for _ in range(_TRIES):
+    for is_last in (False, False, True):
         path = Path(folder, f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(4)}{LINES}")
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC, 0o600)
-        # Between the two calls another process may take the file for one that nobody uses.
-        if take(descriptor) and path.exists():
+        # Between the two calls another process may take it for a file that nobody uses. Where nothing can be
+        # locked at all, nobody touches it.
+        if (take(descriptor) and _is(descriptor, path)) or is_last:
             break
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
     return path, descriptor
 
 
@@ -90,13 +92,15 @@ def contents(folder: str | os.PathLike[str]) -> Contents:
         found, foreign = [], []
         with os.scandir(folder) as entries:
             for entry in entries:
+                if entry.name.startswith("."):  # a compaction's work, among others
+                    continue
                 try:
                     info = entry.stat()
                 except OSError:  # removed meanwhile, or a link to nowhere
                     continue
                 if stat.S_ISREG(info.st_mode) and entry.name.endswith((LINES, PARQUET)):
                     found.append(TraceFile(Path(folder, entry.name), info.st_size, info.st_mtime_ns))
-                elif not entry.name.startswith("."):
+                else:
                     foreign.append(entry.name)
     found.sort(key=lambda file: file.path.name)
     compacted = {file.path for file in found if not file.is_lines}
@@ -142,9 +146,18 @@ def taken(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield take(descriptor)
+        # It may have been removed between the two calls, by whoever had taken it before.
+        yield take(descriptor) and _is(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _is(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file still stands at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _try_lock(descriptor: int, *, exclusive: bool) -> bool:

@@ -72,20 +72,30 @@ def literal(path: str | os.PathLike[str]) -> str:
 def write(lines: Path, parquet: Path) -> int:
     """Write a file of records as JSON lines into a Parquet file, ordered by start; gives the number of records.
 
-    The file is for its owner alone (0600). All lines must be records, as `encode` writes them.
+    The file is for its owner alone (0600). All lines must be records, as `encode` writes them. Raises OSError.
     """
+    import duckdb
+
     parquet.touch(mode=0o600)
     with contextlib.closing(database()) as db:
-        # What does not fit goes beside the file, not to where the process happens to be.
-        db.execute(f"SET memory_limit = '{_MEMORY}'")
-        db.execute("SET temp_directory = ?", [f"{parquet}.spill"])
-        source = db.from_query(
-            "SELECT * FROM read_json($lines, format = 'newline_delimited', columns = $columns) ORDER BY start",
-            params={"lines": [literal(lines)], "columns": COLUMNS},
-        )
-        source.to_parquet(os.fspath(parquet), compression="zstd", use_tmp_file=False)
-        parquet.chmod(0o600)
-        (count,) = db.execute("SELECT count(*) FROM read_parquet($1)", [[literal(parquet)]]).fetchall()[0]
+        try:
+            count = _write(db, lines, parquet)
+        except duckdb.Error as error:
+            raise OSError(str(error).splitlines()[0]) from None
+    parquet.chmod(0o600)
+    return count
+
+
+def _write(db: "duckdb.DuckDBPyConnection", lines: Path, parquet: Path) -> int:
+    db.execute(f"SET memory_limit = '{_MEMORY}'")
+    # What does not fit goes beside the file, not to where the process happens to be.
+    db.execute("SET temp_directory = ?", [f"{parquet}.spill"])
+    source = db.from_query(
+        "SELECT * FROM read_json($lines, format = 'newline_delimited', columns = $columns) ORDER BY start",
+        params={"lines": [literal(lines)], "columns": COLUMNS},
+    )
+    source.to_parquet(os.fspath(parquet), compression="zstd", use_tmp_file=False)
+    (count,) = db.execute("SELECT count(*) FROM read_parquet($1)", [[literal(parquet)]]).fetchall()[0]
     return int(count)
 
 

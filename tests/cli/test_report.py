@@ -55,7 +55,14 @@ def test_json_gives_the_same_as_data(log, capsys):
     assert main(["report", "--json", log]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["v"], answer["command"]) == (1, "report")
-    assert answer["source"] == {"lines": 4, "used": 3, "not_understood": 0, "first_not_understood": []}
+    assert answer["source"] == {
+        "lines": 4,
+        "used": 3,
+        "not_understood": 0,
+        "first_not_understood": [],
+        "newer": 0,
+        "skipped": [],
+    }
     (operation,) = answer["operations"]
     assert {k: operation[k] for k in ("name", "count", "failures", "cancelled", "never_ended", "total", "max")} == {
         "name": "a", "count": 1, "failures": 0, "cancelled": 0, "never_ended": 0, "total": 0.04, "max": 0.04,

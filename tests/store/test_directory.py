@@ -133,8 +133,14 @@ def test_torn_damaged_newer_and_foreign_content_is_counted_and_the_rest_read(tmp
     (tmp_path / "1-newer.jsonl").write_bytes(content.replace(b'{"v":1', b'{"v":2') + b"\xff\xfe\n")
     (tmp_path / "notes.txt").write_text("foreign")
     assert main(["report", "--json", str(tmp_path)]) == 0
-    found = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    found = json.loads(out)
     assert sum(o["count"] for o in found["operations"]) == 3
+    assert (found["source"]["newer"], found["source"]["skipped"]) == (2, [str(tmp_path / "notes.txt")])
+    assert err == (
+        "perftrace: 2 lines were written by a newer perftrace; upgrade to read them\n"
+        f"perftrace: passed over, as they hold no records: {tmp_path / 'notes.txt'}\n"
+    )
     assert (found["source"]["used"], found["source"]["not_understood"]) == (3, 4)
     assert found["source"]["first_not_understood"][0] == {"file": str(tmp_path / "0-torn.jsonl"), "line": 2}
 
@@ -188,7 +194,7 @@ def test_a_path_that_cannot_be_a_store_is_refused_at_once(tmp_path):
 
 def test_an_empty_folder_is_no_source(tmp_path):
     """It says what it looked for."""
-    with pytest.raises(ValueError, match=r"directory without trace files \(\*\.jsonl\)"):
+    with pytest.raises(ValueError, match=r"directory without trace files \(\*\.jsonl, \*\.parquet\)"):
         sources.open(str(tmp_path))
 
 
