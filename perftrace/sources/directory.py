@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from perftrace.core.record import Record
-from perftrace.sources.reading import Books, Source
+from perftrace.sources.reading import Source
 from perftrace.store import parquet
 from perftrace.store.folder import LINES, PARQUET, contents
 
@@ -32,16 +32,19 @@ def read_directory(folder: str, source: Source, read_lines: Callable[[str], Iter
             except FileNotFoundError:  # compacted since it was listed, or pruned
                 path = file.parquet
         try:
-            yield from read_parquet(path, source.books)
+            yield from read_parquet(path, source)
         except FileNotFoundError:  # pruned
             continue
         except (OSError, ValueError, ImportError) as error:
             source.errors.append(f"{path}: {error}")
 
 
-def read_parquet(path: str | os.PathLike[str], books: Books) -> Iterator[Record]:
-    """Give the records of a Parquet file and keep the books: a row counts as a line."""
+def read_parquet(path: str | os.PathLike[str], source: Source) -> Iterator[Record]:
+    """Give the records of a Parquet file and keep the source's books: a row counts as a line."""
     for record in parquet.read(path):
-        books.lines += 1
-        books.used += 1
-        yield record
+        source.books.lines += 1
+        source.books.used += 1
+        if record.outcome is None:
+            source.unfinished.append(record)
+        else:
+            yield record

@@ -59,7 +59,7 @@ class FileSource(Source):
                 elif path == "-":
                     self.errors.append("-: Parquet cannot be read from standard input; name the file")
                 else:
-                    yield from read_parquet(path, self.books)
+                    yield from read_parquet(path, self)
         except FileNotFoundError:
             raise
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -74,16 +74,16 @@ def write(lines: Path, parquet: Path) -> int:
 
     The file is for its owner alone (0600). All lines must be records, as `encode` writes them. Raises OSError.
     """
-    import duckdb
-
     parquet.touch(mode=0o600)
     with contextlib.closing(database()) as db:
+        import duckdb
+
         try:
-            count = _write(db, lines, parquet)
+            number = _write(db, lines, parquet)
         except duckdb.Error as error:
             raise OSError(str(error).splitlines()[0]) from None
     parquet.chmod(0o600)
-    return count
+    return number
 
 
 def _write(db: "duckdb.DuckDBPyConnection", lines: Path, parquet: Path) -> int:
@@ -95,8 +95,7 @@ def _write(db: "duckdb.DuckDBPyConnection", lines: Path, parquet: Path) -> int:
         params={"lines": [literal(lines)], "columns": COLUMNS},
     )
     source.to_parquet(os.fspath(parquet), compression="zstd", use_tmp_file=False)
-    (count,) = db.execute("SELECT count(*) FROM read_parquet($1)", [[literal(parquet)]]).fetchall()[0]
-    return int(count)
+    return _count(db, parquet)
 
 
 def read(parquet: str | os.PathLike[str]) -> Iterator[Record]:
@@ -105,18 +104,38 @@ def read(parquet: str | os.PathLike[str]) -> Iterator[Record]:
     Raises ValueError where it is no Parquet, or holds no records or those of a newer version, and
     FileNotFoundError.
     """
-    import duckdb
-
     with contextlib.closing(database()) as db:
+        import duckdb
+
         try:
             rows = db.execute("SELECT * FROM read_parquet($1)", [[literal(parquet)]])
             names = [str(column[0]) for column in rows.description or ()]
             while batch := rows.fetchmany(_ROWS):
                 yield from (_record(dict(zip(names, row, strict=True))) for row in batch)
         except duckdb.Error as error:
-            if not os.path.exists(parquet):
-                raise FileNotFoundError(2, os.strerror(2), os.fspath(parquet)) from None
-            raise ValueError(f"no Parquet file, or a damaged one: {str(error).splitlines()[0]}") from None
+            raise _unreadable(parquet, error) from None
+
+
+def count(parquet: str | os.PathLike[str]) -> int:
+    """Count the records of a Parquet file, without reading them; raises as `read` does."""
+    with contextlib.closing(database()) as db:
+        import duckdb
+
+        try:
+            return _count(db, parquet)
+        except duckdb.Error as error:
+            raise _unreadable(parquet, error) from None
+
+
+def _count(db: "duckdb.DuckDBPyConnection", parquet: str | os.PathLike[str]) -> int:
+    (number,) = db.execute("SELECT count(*) FROM read_parquet($1)", [[literal(parquet)]]).fetchall()[0]
+    return int(number)
+
+
+def _unreadable(parquet: str | os.PathLike[str], error: Exception) -> Exception:
+    if not os.path.exists(parquet):
+        return FileNotFoundError(2, os.strerror(2), os.fspath(parquet))
+    return ValueError(f"no Parquet file, or a damaged one: {str(error).splitlines()[0]}")
 
 
 def _record(row: dict[str, Any]) -> Record:

@@ -70,6 +70,15 @@ def test_what_is_no_record_stays_beside_it(tmp_path):
     assert kept.exists()
 
 
+def test_what_never_ended_is_no_finished_run_after_it_either(tmp_path):
+    """As in the lines."""
+    path = write(tmp_path, "u")
+    path.write_bytes(path.read_bytes().replace(b'"outcome":"ok"', b'"outcome":null'))
+    assert compact(tmp_path).records == 1
+    reading = sources.open(str(tmp_path))
+    assert ([r.name for r in reading.unfinished], reading.records) == (["u"], [])
+
+
 def test_an_empty_file_goes(tmp_path):
     """As of a process that was killed before its first record."""
     path = write(tmp_path, "a")
