@@ -6,25 +6,25 @@ import sys
 from collections.abc import Sequence
 from typing import get_args
 
-from perftrace.cli import report
+from perftrace.cli import report, store
 from perftrace.formats.line import Language
 
-COMMANDS = (report,)
+COMMANDS = (report, store)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status, as grep's: 0 all was read, 2 something could not be."""
+    """Run a command; returns its exit status: 0 all is well, 1 it found what it looked for, 2 something went wrong."""
     parser = argparse.ArgumentParser(
         prog="perftrace", description="Tells why a bot or async service is slow, and which step to fix first."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print data in place of text")
+    common.add_argument(
+        "--language", choices=get_args(Language), default=_language(), help="of the text (default: %(default)s)"
+    )
     for command in COMMANDS:
-        own = command.add_to(commands)
-        own.add_argument("--json", action="store_true", help="print data in place of text")
-        own.add_argument(
-            "--language", choices=get_args(Language), default=_language(), help="of the text (default: %(default)s)"
-        )
-        own.set_defaults(run=command.run)
+        command.add_to(commands, common)
     options = parser.parse_args(arguments)
     _accept_any_character()
     try:

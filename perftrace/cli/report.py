@@ -15,19 +15,20 @@ from perftrace.views.terminal import report_text
 _MAX_NAMED = 5
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "report",
+        parents=[common],
         help="operations by total time, their segments, the bottleneck",
-        description="Reads log files with perftrace's lines among any others and prints operations by total time, "
-        "their segments with the bottleneck marked, the slowest runs, and what never ended. "
-        "Exit status 2 if a file could not be read or nothing of perftrace's was in it.",
+        description="Reads log files with perftrace's lines among any others, JSON lines and trace directories, and "
+        "prints operations by total time, their segments with the bottleneck marked, the slowest runs, and what never "
+        "ended. Exit status 2 if a file could not be read or nothing of perftrace's was in it.",
     )
+    parser.set_defaults(run=run)
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="a log file, a trace directory, or - for standard input"
     )
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,1 +1,8 @@
-"""The embedded store: a folder that processes append records to, and that readers read meanwhile."""
+"""The trace directory: `DirectorySink` writes, `connect` queries, `compact` and `prune` keep it small."""
+
+from perftrace.store.compaction import compact
+from perftrace.store.directory import DirectorySink
+from perftrace.store.pruning import prune
+from perftrace.store.query import connect
+
+__all__ = ["DirectorySink", "compact", "connect", "prune"]

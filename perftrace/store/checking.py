@@ -43,9 +43,9 @@ class FileCheck:
     in_use: bool
     records: int = 0
     damaged: int = 0
-    """Lines that are no records; in a file that is in use the last one may be half written."""
+    """Lines that are no records."""
     is_torn: bool = False
-    """Its last line has no end: the process was killed in the middle of it, or writes it now."""
+    """Its last line has no end: the process was killed in the middle of it, or writes it now, which is no damage."""
     newer: int = 0
     """Lines of a version to come."""
     error: str | None = None
@@ -110,7 +110,7 @@ def _check_lines(path: Path, found: FileCheck) -> None:
             except NewerVersionError:
                 found.newer += 1
             except ValueError:
-                found.damaged += 1
+                found.damaged += not (found.is_torn and found.in_use)  # half of what is being written
             else:
                 found.records += 1
 

@@ -1,0 +1,52 @@
+"""SQL over a trace directory, by DuckDB (extra `store`), while bots write."""
+
+import os
+from typing import TYPE_CHECKING
+
+from perftrace.formats.jsonl import VERSION
+from perftrace.store.folder import LINES, PARQUET, Contents, contents
+from perftrace.store.parquet import COLUMNS, database, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+_WHOLE = f"v <= {VERSION} AND name IS NOT NULL AND duration_ns IS NOT NULL"
+"""What a line that is no record, half written or of a version to come, does not fulfil."""
+
+
+def connect(folder: str | os.PathLike[str]) -> "duckdb.DuckDBPyConnection":
+    """Open a database in memory with the store's files of this moment as the view `records`.
+
+    Its columns are the fields of a record's JSON line, times in nanoseconds, `checkpoints` a list of structs,
+    `attributes` JSON. The view reads the files anew in each query, so that it sees what was appended since; of files
+    that were compacted or pruned since DuckDB says that they are gone: connect again.
+
+    Raises OSError where the folder cannot be read or holds no trace files, ModuleNotFoundError without DuckDB.
+    """
+    found = contents(folder)
+    if not found.files:
+        raise FileNotFoundError(2, f"a directory without trace files (*{LINES}, *{PARQUET})", os.fspath(folder))
+    db = database()
+    db.execute(f"CREATE VIEW records AS {_select(found)}")
+    return db
+
+
+def _select(found: Contents) -> str:
+    """Write the query that gives all records of the files."""
+    names = ", ".join(COLUMNS)
+    lines = [file for file in found.files if file.is_lines]
+    parquet = [file for file in found.files if not file.is_lines]
+    parts = []
+    if parquet:
+        paths = ", ".join(_quoted(literal(file.path)) for file in parquet)
+        parts.append(f"SELECT {names} FROM read_parquet([{paths}], union_by_name = true)")  # noqa: S608  # names of files, quoted
+    if lines:
+        paths = ", ".join(_quoted(literal(file.path)) for file in lines)
+        types = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in COLUMNS.items())
+        options = f"format = 'newline_delimited', ignore_errors = true, columns = {{{types}}}"
+        parts.append(f"SELECT {names} FROM read_json([{paths}], {options}) WHERE {_WHOLE}")  # noqa: S608  # as above
+    return " UNION ALL ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
