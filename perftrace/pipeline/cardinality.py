@@ -6,14 +6,14 @@ from typing import Any
 
 from perftrace.core.record import Attributes, Mark, Reached, Record, Started
 from perftrace.core.sink import Sink
-from perftrace.pipeline.wrapper import KINDS, Wrapper
+from perftrace.pipeline.wrapper import Changing
 
 OTHER = "__other__"
 """Stands for all names beyond the cap."""
 _LOGGER = logging.getLogger("performance_monitor")
 
 
-class Cardinality(Wrapper):
+class Cardinality(Changing):
     """Replaces operation names beyond a cap by `__other__`; attributes beyond a cap of names share that one.
 
     For sinks that keep something for each name, as metrics do: a name made of a user's id would fill their
@@ -32,17 +32,17 @@ class Cardinality(Wrapper):
         self._attributes: set[str] = set()
         self.replaced = 0
         """How many names were replaced."""
-        for name, hook in (("started", self._started), ("reached", self._reached), ("finished", self._finished)):
-            if KINDS[name] in self.hooks:
-                setattr(self, name, hook)
 
-    def _started(self, event: Started) -> None:
-        self.wrapped.started(event._replace(name=self._known(event.name, self._names, self._max_names)))
+    def change_started(self, event: Started) -> Started:
+        """Cap the name of the start of an operation."""
+        return event._replace(name=self._known(event.name, self._names, self._max_names))
 
-    def _reached(self, event: Reached) -> None:
-        self.wrapped.reached(event._replace(attributes=self._capped(event.attributes)))
+    def change_reached(self, event: Reached) -> Reached:
+        """Cap the attributes of a checkpoint."""
+        return event._replace(attributes=self._capped(event.attributes))
 
-    def _finished(self, record: Record) -> None:
+    def change_finished(self, record: Record) -> Record:
+        """Cap the name and the attributes of a finished operation."""
         changes: dict[str, Any] = {}
         name = self._known(record.name, self._names, self._max_names)
         if name != record.name:
@@ -52,7 +52,7 @@ class Cardinality(Wrapper):
         marks = [self._mark(mark) for mark in record.marks]
         if any(new is not old for new, old in zip(marks, record.marks, strict=True)):
             changes["marks"] = marks
-        self.wrapped.finished(record.replace(**changes) if changes else record)
+        return record.replace(**changes) if changes else record
 
     def _mark(self, mark: Mark) -> Mark:
         attributes = self._capped(mark[3])

@@ -6,7 +6,7 @@ from typing import Any
 
 from perftrace.core.record import Attributes, Mark, Reached, Record, Scalar, Started
 from perftrace.core.sink import Sink
-from perftrace.pipeline.wrapper import KINDS, Wrapper
+from perftrace.pipeline.wrapper import Changing
 
 DENIED = (
     "access_key", "api_key", "apikey", "auth", "authorization", "cookie", "credential", "credentials", "csrf", "jwt",
@@ -18,7 +18,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://)([^\s/?#@]*@)?([^\s?#]*)(\?
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-class Redact(Wrapper):
+class Redact(Changing):
     """Replaces the values of attributes with telling names, and cuts query strings and passwords out of URLs.
 
     A name is split into words at `_`, `-`, `.`, blanks and humps, in any case; it is denied if a denied word or
@@ -35,18 +35,18 @@ class Redact(Wrapper):
             raise ValueError(f"Redact: deny must be a list of words, not {deny!r}")
         self._denied = tuple(f"_{_words(word)}_" for word in words)
         self._urls = urls
-        for name, hook in (("started", self._started), ("reached", self._reached), ("finished", self._finished)):
-            if KINDS[name] in self.hooks:
-                setattr(self, name, hook)
 
-    def _started(self, event: Started) -> None:
-        self.wrapped.started(event._replace(description=self._text(event.description)))
+    def change_started(self, event: Started) -> Started:
+        """Clean the start of an operation."""
+        return event._replace(description=self._text(event.description))
 
-    def _reached(self, event: Reached) -> None:
+    def change_reached(self, event: Reached) -> Reached:
+        """Clean a checkpoint."""
         description, attributes = self._text(event.description), self._attributes(event.attributes)
-        self.wrapped.reached(event._replace(description=description, attributes=attributes))
+        return event._replace(description=description, attributes=attributes)
 
-    def _finished(self, record: Record) -> None:
+    def change_finished(self, record: Record) -> Record:
+        """Clean a finished operation."""
         changes: dict[str, Any] = {}
         for name in ("description", "done", "error"):
             text = getattr(record, name)
@@ -57,7 +57,7 @@ class Redact(Wrapper):
         marks = [self._mark(mark) for mark in record.marks]
         if marks != list(record.marks):
             changes["marks"] = marks
-        self.wrapped.finished(record.replace(**changes) if changes else record)
+        return record.replace(**changes) if changes else record
 
     def _mark(self, mark: Mark) -> Mark:
         name, description, elapsed, attributes = mark

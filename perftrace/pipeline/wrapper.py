@@ -1,6 +1,6 @@
 """What all wrappers share: whatever they do not do themselves is the wrapped sink's."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -68,6 +68,37 @@ class Wrapper(Sink):
     def pending(self) -> int:
         """Count what waits in the wrapped sink."""
         return self.wrapped.pending()
+
+
+class Changing(Wrapper):
+    """A wrapper that hands on each event, changed: a subclass gives `change_started` and so on."""
+
+    def __init__(self, sink: Sink | Callable[..., Any]) -> None:
+        super().__init__(sink)
+        for name, kind in KINDS.items():
+            if kind in self.hooks:
+                setattr(self, name, _composed(getattr(self, f"change_{name}"), self.hooks[kind]))
+        if overrides(self.wrapped, "batch"):
+            self.__dict__["batch"] = self._batch
+
+    def change_started(self, event: Started) -> Started:
+        """Change the start of an operation."""
+        return event
+
+    def change_reached(self, event: Reached) -> Reached:
+        """Change a checkpoint."""
+        return event
+
+    def change_finished(self, record: Record) -> Record:
+        """Change a finished operation."""
+        return record
+
+    def _batch(self, records: Sequence[Record]) -> int:
+        return self.wrapped.batch([self.change_finished(record) for record in records])
+
+
+def _composed(change: Callable[[Any], Any], hand_on: Callable[[Any], object]) -> Callable[[Any], object]:
+    return lambda event: hand_on(change(event))
 
 
 def _events(record: Record) -> list[tuple[int, Event]]:

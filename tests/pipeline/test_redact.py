@@ -5,7 +5,7 @@ import pytest
 import perftrace
 from perftrace import Sink
 from perftrace.core.record import Record
-from perftrace.pipeline import Redact
+from perftrace.pipeline import Background, Cardinality, Redact
 
 
 @pytest.fixture
@@ -77,3 +77,28 @@ def test_the_words_are_the_users_to_choose():
     assert dict(handed[0].attributes) == {"cardNumber": "[redacted]", "password": "x", "url": "http://a?b"}
     with pytest.raises(ValueError, match="Redact: deny"):
         Redact(Sink(), deny="password")
+
+
+def test_batches_stay_batches():
+    """A queue's many records reach a file in one write, cleaned and capped on the way."""
+    batches = []
+
+    class Batching(Sink):
+        def finished(self, record):
+            batches.append([record])
+
+        def batch(self, records):
+            batches.append(records)
+            return len(records) - 1
+
+    sink = Background(Redact(Cardinality(Batching(), names=1)), interval=60, batch=1000)
+    perftrace.configure(sinks=[sink])
+    for name in ("a", "b", "a"):
+        with perftrace.operation(name):
+            perftrace.annotate(password="x")
+    assert not perftrace.flush(5)
+    (batch,) = batches
+    assert [record.name for record in batch] == ["a", "__other__", "a"]
+    assert {record.attributes["password"] for record in batch} == {"[redacted]"}
+    assert perftrace.stats()["sinks"][0]["dropped"] == {"error": 1}
+    perftrace.configure(sinks=[])
