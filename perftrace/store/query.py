@@ -21,31 +21,40 @@ def connect(folder: str | os.PathLike[str]) -> "duckdb.DuckDBPyConnection":
     `attributes` JSON. The view reads the files anew in each query, so that it sees what was appended since; of files
     that were compacted or pruned since DuckDB says that they are gone: connect again.
 
-    Raises OSError where the folder cannot be read or holds no trace files, ModuleNotFoundError without DuckDB.
+    Raises OSError where the folder cannot be read or holds no trace files, ValueError where a Parquet file in it is
+    damaged, ModuleNotFoundError without DuckDB.
     """
     found = contents(folder)
     if not found.files:
         raise FileNotFoundError(2, f"a directory without trace files (*{LINES}, *{PARQUET})", os.fspath(folder))
     db = database()
-    db.execute(f"CREATE VIEW records AS {_select(found)}")
+    import duckdb
+
+    try:
+        db.execute(f"CREATE VIEW records AS {_select(found)}")
+    except duckdb.Error as error:
+        db.close()
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{os.fspath(folder)}: {reason}; `perftrace store check` names each damaged file") from None
     return db
 
 
 def _select(found: Contents) -> str:
     """Write the query that gives all records of the files."""
-    names = ", ".join(COLUMNS)
     lines = [file for file in found.files if file.is_lines]
     parquet = [file for file in found.files if not file.is_lines]
-    parts = []
+    # The columns, whatever a file of another version has or has not.
+    empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in COLUMNS.items())
+    parts = [f"SELECT {empty} WHERE false"]
     if parquet:
         paths = ", ".join(_quoted(literal(file.path)) for file in parquet)
-        parts.append(f"SELECT {names} FROM read_parquet([{paths}], union_by_name = true)")  # noqa: S608  # names of files, quoted
+        parts.append(f"SELECT * FROM read_parquet([{paths}], union_by_name = true)")  # noqa: S608  # names of files, quoted
     if lines:
         paths = ", ".join(_quoted(literal(file.path)) for file in lines)
         types = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in COLUMNS.items())
         options = f"format = 'newline_delimited', ignore_errors = true, columns = {{{types}}}"
-        parts.append(f"SELECT {names} FROM read_json([{paths}], {options}) WHERE {_WHOLE}")  # noqa: S608  # as above
-    return " UNION ALL ".join(parts)
+        parts.append(f"SELECT * FROM read_json([{paths}], {options}) WHERE {_WHOLE}")  # noqa: S608  # as above
+    return " UNION ALL BY NAME ".join(parts)
 
 
 def _quoted(text: str) -> str:

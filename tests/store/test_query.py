@@ -73,6 +73,17 @@ def test_files_that_went_meanwhile_are_an_error_and_not_silence(tmp_path):
         assert names(db) == ["b"]
 
 
+def test_parquet_with_other_columns_is_read_and_a_damaged_one_is_named(tmp_path):
+    """As versions to come and other tools write it."""
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"x\.parquet.*perftrace store check"):
+        connect(tmp_path)
+    with duckdb.connect() as db:
+        db.sql("SELECT 1 AS v, 'a' AS name, 5 AS duration_ns, 7 AS more").write_parquet(str(tmp_path / "x.parquet"))
+    with connect(tmp_path) as db:
+        assert db.sql("SELECT name, key, duration_ns FROM records").fetchall() == [("a", None, 5)]
+
+
 def test_what_is_no_store_is_told(tmp_path, monkeypatch):
     """An empty folder, none at all; DuckDB missing."""
     with pytest.raises(FileNotFoundError, match="without trace files"):
