@@ -97,10 +97,11 @@ class JsonLinesSink(Sink):
             start = b"\n" if self._is_torn else b""
             written = (file.write(start + b"".join(lines)) or 0) - len(start)
             self._size += written
-            whole = bisect.bisect_right(ends, written)
+            ended = bisect.bisect_right(ends, written)
             if written >= 0:
-                self._is_torn = written > (ends[whole - 1] if whole else 0)
-            return whole
+                self._is_torn = written > (ends[ended - 1] if ended else 0)
+            # A line that lacks but its LF is whole: the next write begins with one.
+            return bisect.bisect_right(ends, written + 1)
 
     def close(self, timeout: float) -> bool:
         """Close the file."""
