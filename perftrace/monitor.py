@@ -1,5 +1,7 @@
 """The explicit API: timers by an id of the caller's, over the same tracer as `timed`."""
 
+from collections import OrderedDict
+from contextlib import suppress
 from typing import TypedDict
 
 from perftrace.core.engine import Block, Live, Tracer, current, thread
@@ -57,9 +59,10 @@ class PerformanceMonitor:
         self._tracer = tracer
         self._max_summaries = max_summaries
         self._max_running = max_running
-        # Plain dicts and their atomic methods, no lock: a signal handler or finalizer may time, too.
-        self._running: dict[str, Live | None] = {}
-        self._finished: dict[str, Record] = {}
+        # Their methods are atomic, no lock is needed: a signal handler or finalizer may time, too. The oldest of
+        # a plain dict is found only past all that were removed before it.
+        self._running: OrderedDict[str, Live | None] = OrderedDict()
+        self._finished: OrderedDict[str, Record] = OrderedDict()
 
     def start_timer(self, operation_id: object, description: str = "") -> None:
         """Start an operation; ignored and counted if one with this id runs."""
@@ -125,9 +128,11 @@ class PerformanceMonitor:
         return None if record is None else record.duration_ns / 1e9
 
     def _give_up_oldest(self) -> None:
-        operation_id = next(iter(self._running), None)
-        operation = None if operation_id is None else self._running.pop(operation_id, None)
-        if operation_id is not None and operation is not None:
+        try:
+            operation_id, operation = self._running.popitem(last=False)
+        except KeyError:  # another thread ended it
+            return
+        if operation is not None:
             _warn(notes().too_many, operation_id)
             self._remember(operation_id, operation.end(outcome="abandoned"))
 
@@ -137,7 +142,8 @@ class PerformanceMonitor:
         self._finished.pop(operation_id, None)
         self._finished[operation_id] = record
         while len(self._finished) > self._max_summaries:
-            self._finished.pop(next(iter(self._finished)), None)
+            with suppress(KeyError):  # another thread was faster
+                self._finished.popitem(last=False)
 
     def _unknown(self, operation_id: str) -> None:
         self._tracer.unknown_ids += 1

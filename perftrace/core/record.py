@@ -508,7 +508,9 @@ def plain(value: object) -> str:
     try:
         text = str(value)
         return clip(text if type(text) is str else str.__str__(text))
-    except Exception as error:
+    except KeyboardInterrupt:  # a real Ctrl-C
+        raise
+    except BaseException as error:
         return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
 
 

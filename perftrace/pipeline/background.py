@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
-from perftrace.core.record import Event, Record
+from perftrace.core.record import Event, Record, plain
 from perftrace.core.sink import Hook, Sink, overrides
 from perftrace.pipeline.wrapper import KINDS, Wrapper
 
@@ -198,7 +198,7 @@ class Background(Wrapper):
     def _fault(self, error: BaseException) -> None:
         """Tell of the first exception of the wrapped sink."""
         if self.first_error is None:
-            self.first_error = f"{type(error).__name__}: {error}"
+            self.first_error = f"{type(error).__name__}: {plain(error)}"
 
     def flush(self, timeout: float) -> bool:
         """Wait until the worker has brought out what waits now; tell whether nothing was lost since the last time."""

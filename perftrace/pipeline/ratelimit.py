@@ -1,5 +1,6 @@
 """Lets so many runs of an operation through in a second, and no more."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ class RateLimit(Wrapper):
         self._begin()
 
     def _begin(self) -> None:
-        self._buckets: dict[str, tuple[float, int, float]] = {}
+        self._buckets: OrderedDict[str, tuple[float, int, float]] = OrderedDict()
         """By operation: tokens, when they were counted, and what the runs held back since weigh."""
         self._held_back = 0
 

@@ -1,5 +1,6 @@
 """Tail sampling: decides by how a trace ended, keeps the sick ones whole and a share of the rest."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -44,12 +45,13 @@ class Sampling(Wrapper):
         self._begin()
 
     def _begin(self) -> None:
-        # Plain dicts and their atomic methods, no lock: a signal handler or finalizer may trace, too.
-        self._waiting: dict[int, list[Record]] = {}
+        # Their methods are atomic, no lock is needed: a signal handler or finalizer may trace, too. The oldest of
+        # a plain dict is found only past all that were removed before it.
+        self._waiting: OrderedDict[int, list[Record]] = OrderedDict()
         """The records of traces that have not ended, by trace."""
-        self._sick: dict[int, None] = {}
+        self._sick: OrderedDict[int, None] = OrderedDict()
         """The traces that are kept, the newest last."""
-        self._ended: dict[int, None] = {}
+        self._ended: OrderedDict[int, None] = OrderedDict()
         """The traces that have ended, the newest last: what comes after is decided on at once."""
         self._count = self._sampled = 0
 

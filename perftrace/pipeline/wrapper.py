@@ -1,5 +1,6 @@
 """What all wrappers share: whatever they do not do themselves is the wrapped sink's."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -113,7 +114,7 @@ def _events(record: Record) -> list[tuple[int, Event]]:
     return [(start, first), *marks, (start + record.duration_ns, record)]
 
 
-def first_of(keys: Mapping[K, object]) -> K | None:
+def first_of(keys: OrderedDict[K, Any]) -> K | None:
     """Give the oldest key."""
     while keys:
         with suppress(RuntimeError, StopIteration):  # another thread's record came in between
@@ -121,7 +122,8 @@ def first_of(keys: Mapping[K, object]) -> K | None:
     return None
 
 
-def forget_oldest(keys: dict[K, Any], capacity: int) -> None:
+def forget_oldest(keys: OrderedDict[K, Any], capacity: int) -> None:
     """Forget the oldest keys."""
-    while len(keys) > capacity and (oldest := first_of(keys)) is not None:
-        keys.pop(oldest, None)
+    while len(keys) > capacity:
+        with suppress(KeyError):  # another thread was faster
+            keys.popitem(last=False)

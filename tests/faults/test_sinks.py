@@ -1,0 +1,231 @@
+"""Sinks that misbehave, behind a queue and without one: the traced code never notices, and the books are right."""
+
+import pytest
+
+from tests.faults.helpers import run
+
+BAD = {
+    "raises each third time": """
+    def finished(self, record):
+        self.calls += 1
+        if self.calls % 3 == 0:
+            raise RuntimeError("third")
+        self.out += 1
+""",
+    "raises SystemExit": """
+    def finished(self, record):
+        self.calls += 1
+        if self.calls % 5 == 0:
+            raise SystemExit(3)
+        self.out += 1
+""",
+    "raises what cannot be printed": """
+    def finished(self, record):
+        class Unprintable(BaseException):
+            def __str__(self): raise self
+            __repr__ = __str__
+        self.calls += 1
+        if self.calls % 5 == 0:
+            raise Unprintable
+        self.out += 1
+""",
+    "logs into the logger that feeds it": """
+    def finished(self, record):
+        self.out += 1
+        logging.getLogger("performance_monitor").warning("seen %s", record.name)
+""",
+    "traces its own work": """
+    @perftrace.timed
+    def finished(self, record):
+        perftrace.checkpoint("inside")
+        with perftrace.operation("inside"):
+            self.out += 1
+""",
+    "recurses without end": """
+    def finished(self, record):
+        self.calls += 1
+        if self.calls % 4 == 0:
+            (lambda f: f(f))(lambda f: f(f))
+        self.out += 1
+""",
+}
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["direct", "queued"])
+@pytest.mark.parametrize("body", BAD.values(), ids=BAD)
+def test_a_sink_that_fails_costs_its_own_events_only(body, queued):
+    """Counted, told once, nothing in the user's code."""
+    run(
+        f"""
+import logging
+from perftrace.pipeline import Background
+
+class Feeding(logging.Handler):
+    def emit(self, record):
+        with perftrace.operation("from the handler"):
+            pass
+
+logging.getLogger("performance_monitor").addHandler(Feeding())
+
+class Bad(perftrace.Sink):
+    calls = out = 0
+{body}
+
+bad = Bad()
+perftrace.configure(sinks=[Background(bad) if {queued} else bad])
+for n in range(60):
+    with perftrace.operation("a") as handle:
+        perftrace.checkpoint("x")
+perftrace.flush(10)
+books = check_books(bad.out)
+assert books["accepted"] == 60 and books["pending"] == 0, books
+assert perftrace.shutdown(10) in (True, False)
+"""
+    )
+
+
+def test_a_sink_that_hangs_for_ever_holds_nobody_up():
+    """`flush` and `close` keep to their time, the queue to its bound, the process ends."""
+    run(
+        """
+import threading
+from perftrace.pipeline import Background
+class Hanging(perftrace.Sink):
+    def finished(self, record):
+        threading.Event().wait()
+perftrace.configure(sinks=[Background(Hanging(), capacity=100)])
+for n in range(1000):
+    with perftrace.operation("a"):
+        pass
+for wait in (perftrace.flush, perftrace.shutdown):
+    books = check_books(0) if wait is perftrace.flush else None
+    before = time.monotonic()
+    assert wait(0.3) is False
+    assert time.monotonic() - before < 5
+""",
+        timeout=30,
+    )
+
+
+def test_a_sink_that_is_ten_times_too_slow_loses_the_newest_and_says_so():
+    """What was taken comes out, in order; the loss is announced when it begins and when it is over."""
+    out = run(
+        """
+import logging
+from perftrace.pipeline import Background
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+seen = []
+def slow(record):
+    time.sleep(0.002)
+    seen.append(record.sequence)
+perftrace.configure(sinks=[Background(slow, capacity=50)], language="en")
+for n in range(500):
+    with perftrace.operation("a"):
+        pass
+    time.sleep(0.0002)
+assert perftrace.flush(20) is False
+books = check_books(len(seen))
+assert books["dropped"]["full"] > 100, books
+assert seen == sorted(seen)
+time.sleep(0.5)
+assert perftrace.flush(20) is True
+"""
+    )
+    assert "queue" in out
+
+
+def test_a_million_operations_that_never_end_keep_memory_bounded():
+    """Explicit timers beyond their bound are abandoned, counted and told."""
+    run(
+        """
+import logging, resource
+logging.getLogger("performance_monitor").addHandler(logging.NullHandler())
+logging.getLogger("performance_monitor").propagate = False
+seen = [0]
+def count(record):
+    seen[0] += record.outcome == "abandoned"
+perftrace.configure(sinks=[count])
+monitor = perftrace.get_performance_monitor()
+def start(first, last):
+    for n in range(first, last):
+        monitor.start_timer(f"t_{n}", "")
+start(0, 200_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start(200_000, 1_000_000)
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+assert grown < 20_000, grown  # kilobytes
+assert seen[0] == 900_000, seen
+check_books(900_000)
+""",
+        timeout=58,
+    )
+
+
+def test_ten_thousand_tasks_and_two_thousand_threads_are_all_there():
+    """Each with its own operation and checkpoints, through a queue."""
+    run(
+        """
+import asyncio, threading
+from perftrace.pipeline import Background
+seen = []
+perftrace.configure(sinks=[Background(seen.append, capacity=100_000)])
+
+@perftrace.timed(operation="task", key="n")
+async def task(n):
+    await asyncio.sleep(0)
+    perftrace.checkpoint(f"t{n}")
+    await asyncio.sleep(0)
+
+async def main():
+    await asyncio.gather(*(task(n) for n in range(10_000)))
+asyncio.run(main())
+
+barrier = threading.Barrier(200)
+@perftrace.timed(operation="thread", key="n")
+def thread(n):
+    barrier.wait(30)
+    perftrace.checkpoint(f"t{n}")
+for round_ in range(10):
+    threads = [threading.Thread(target=thread, args=(round_ * 200 + n,)) for n in range(200)]
+    for one in threads: one.start()
+    for one in threads: one.join()
+assert perftrace.flush(30)
+check_books(12_000)
+for name, count in (("task", 10_000), ("thread", 2_000)):
+    mine = [r for r in seen if r.name == name]
+    assert sorted(int(r.key) for r in mine) == list(range(count))
+    assert all([c.name for c in r.checkpoints] == [f"t{r.key}"] for r in mine)
+    assert len({r.trace_id for r in mine}) == count
+"""
+    )
+
+
+def test_a_wall_clock_that_steps_back_and_forth_changes_no_duration(tmp_path):
+    """Durations are the monotonic clock's; the starts are what the wall says."""
+    run(
+        """
+import itertools
+from perftrace import sources
+from perftrace.store import compact
+steps = itertools.cycle([10**18, 2 * 10**18, 5, -(10**9), 10**18 + 1])
+class Stepping:
+    def __init__(self): self.mono = 0
+    def wall(self): return next(steps)
+    def monotonic(self): self.mono += 1000; return self.mono
+import perftrace.testing, time as time_
+real = time_.time_ns
+time_.time_ns = lambda: next(steps)
+perftrace.configure(sinks=["store:" + sys.argv[1]])
+for n in range(50):
+    with perftrace.operation("a"):
+        perftrace.checkpoint("x")
+assert perftrace.shutdown(10)
+for _ in range(2):
+    records = sources.open(sys.argv[1]).records
+    assert len(records) == 50
+    assert all(0 <= r.checkpoints[0].elapsed_ns <= r.duration_ns < 10**10 for r in records), records
+    assert [r.sequence for r in records] == sorted(r.sequence for r in records) or _ == 1
+    compact(sys.argv[1])
+""",
+        tmp_path,
+    )
