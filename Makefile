@@ -6,7 +6,7 @@ READY = $(VENV)/.ready
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: demo test ci lint types bench matrix clean help
+.PHONY: demo test faults ci lint types bench matrix clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -16,6 +16,9 @@ demo: $(READY)  ## play a small bot and print what makes it slow
 
 test: $(READY)  ## all tests, on this Python
 	$(PY) -m pytest
+
+faults: $(READY)  ## kills, forks, full disks, broken sinks: what must lose nothing untold
+	$(PY) -m pytest tests/faults --durations=5
 
 ci: lint types test matrix  ## what must be green before anything lands
 

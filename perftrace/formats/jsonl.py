@@ -29,6 +29,11 @@ def encode(record: Record) -> bytes:
         return _dump_plainly(_escaped(fields)) + b"\n"
 
 
+def get_ready() -> None:
+    """Import the encoder now: a child that is forked while another thread imports it would wait for ever."""
+    _dump()
+
+
 def _dump_plainly(fields: object) -> bytes:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
 

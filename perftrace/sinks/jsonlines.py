@@ -9,7 +9,7 @@ from io import FileIO
 
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
-from perftrace.formats.jsonl import encode
+from perftrace.formats.jsonl import encode, get_ready
 
 
 class JsonLinesSink(Sink):
@@ -23,6 +23,7 @@ class JsonLinesSink(Sink):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        get_ready()
         self._path = os.fspath(path)
         self._is_closed = False
         self._file: FileIO | None = None
