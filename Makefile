@@ -6,7 +6,7 @@ READY = $(VENV)/.ready
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: demo test faults ci lint types bench matrix clean help
+.PHONY: demo test faults soak ci lint types bench matrix clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -19,6 +19,9 @@ test: $(READY)  ## all tests, on this Python
 
 faults: $(READY)  ## kills, forks, full disks, broken sinks: what must lose nothing untold
 	$(PY) -m pytest tests/faults --durations=5
+
+soak: $(READY)  ## ten minutes under load: memory, descriptors and threads stay flat
+	$(PY) tests/faults/soak.py
 
 ci: lint types test matrix  ## what must be green before anything lands
 

@@ -26,3 +26,12 @@ def test_the_links_of_a_readme_lead_somewhere(readme):
     """Inside the repository."""
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / readme).read_text(encoding="utf-8")):
         assert (ROOT / target).exists(), target
+
+
+def test_every_promise_names_a_test_that_there_is():
+    """By file and name."""
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 15
+    for file, name in named:
+        assert f"def {name}" in (ROOT / file).read_text(encoding="utf-8"), (file, name)
