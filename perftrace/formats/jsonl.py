@@ -3,13 +3,15 @@
 import functools
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from perftrace.core.record import NO_ATTRIBUTES, Attributes, Link, Mark, Outcome, Record, make_operation_id
+from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Link, Mark, Outcome, Record, make_operation_id
 
 VERSION = 1
 _BOUND = 1 << 63
+_HEX = re.compile("[0-9a-f]*").fullmatch
 _OUTCOMES = frozenset(get_args(Outcome))
 
 
@@ -137,7 +139,7 @@ def decode(line: bytes | str) -> Record:
     Raises NewerVersionError, a ValueError, for a version to come, and ValueError for what is no record.
     """
     try:
-        fields = json.loads(line)
+        fields = _load(line)
     except RecursionError:
         raise ValueError("nested too deep for a record") from None
     if not isinstance(fields, dict):
@@ -148,6 +150,23 @@ def decode(line: bytes | str) -> Record:
     if version != VERSION or type(version) is not int:
         raise ValueError("no record: it has no version")
     return record_of(fields)
+
+
+def _load(line: bytes | str) -> Any:
+    try:
+        return _loader()(line)
+    except ValueError:  # whatever Python's own takes, such as NaN and half surrogate pairs, is taken
+        return json.loads(line)
+
+
+@functools.cache
+def _loader() -> Callable[[bytes | str], Any]:
+    """Find the fastest parser that is installed."""
+    try:
+        import msgspec
+    except ImportError:
+        return json.loads
+    return msgspec.json.Decoder().decode
 
 
 def record_of(fields: Mapping[str, Any]) -> Record:
@@ -168,7 +187,8 @@ def _record(fields: Mapping[str, Any]) -> Record:
     if outcome is not None and outcome not in _OUTCOMES:
         raise ValueError(f"an unknown outcome: {outcome!r}")
     link = fields.get("link")
-    return Record(
+    # The fields first, and sealed when all are there: a record asks at each whether it may still be set.
+    return Fields(
         name,
         trace=_identity(fields.get("trace_id"), 32),
         span=span,
@@ -198,7 +218,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
         sequence=_whole(fields.get("sequence", 0)),
         start_seen=fields.get("start_seen", True) is not False,
         weight=_weight(fields.get("weight", 1.0)),
-    )
+    ).sealed()
 
 
 def _weight(value: object) -> float:
@@ -225,7 +245,7 @@ def _identity(value: object, digits: int) -> int:
     if value is None or value == "":
         return 0
     text = _text(value)
-    if len(text) != digits or not set(text) <= set("0123456789abcdef"):
+    if len(text) != digits or not _HEX(text):
         raise TypeError(f"no id of {digits} hexadecimal digits: {text[:40]!r}")
     return int(text, 16)
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -72,7 +71,7 @@ def create(folder: str | os.PathLike[str]) -> tuple[Path, int]:
     Its name holds time, process and chance, and nothing of what is traced. Raises OSError.
     """
     for is_last in (False, False, True):
-        path = Path(folder, f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(4)}{LINES}")
+        path = Path(folder, f"{time.time_ns()}-{os.getpid()}-{os.urandom(4).hex()}{LINES}")
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC, 0o600)
         # Between the two calls another process may take it for a file that nobody uses. Where nothing can be
         # locked at all, nobody touches it.

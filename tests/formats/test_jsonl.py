@@ -102,6 +102,8 @@ def test_without_msgspec_the_same_is_written(record):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsonl, "_dump", lambda: jsonl._dump_plainly)
         line = encode(record)
+        patch.setattr(jsonl, "_loader", lambda: json.loads)
+        assert decode(line).as_dict() == record.as_dict()
     assert json.loads(line) == json.loads(encode(record))
     assert list(json.loads(line)) == list(json.loads(encode(record)))
 

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pandas
+import pyarrow.json
 import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -53,6 +54,7 @@ def test_other_tools_read_it(files):
     assert table.column("attributes").to_pylist() == ['{"size":"large","n":null,"f":0.5}'] * 3
     lines = pandas.read_json(files[0], lines=True)
     assert list(lines["duration_ns"]) == [1, 2, 3]
+    assert pyarrow.json.read_json(files[0]).column("outcome").to_pylist() == ["ok"] * 3
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
