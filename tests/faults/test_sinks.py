@@ -180,15 +180,15 @@ async def main():
     await asyncio.gather(*(task(n) for n in range(10_000)))
 asyncio.run(main())
 
-barrier = threading.Barrier(200)
+threading.stack_size(1 << 18)
+barrier = threading.Barrier(2_000)
 @perftrace.timed(operation="thread", key="n")
 def thread(n):
     barrier.wait(30)
     perftrace.checkpoint(f"t{n}")
-for round_ in range(10):
-    threads = [threading.Thread(target=thread, args=(round_ * 200 + n,)) for n in range(200)]
-    for one in threads: one.start()
-    for one in threads: one.join()
+threads = [threading.Thread(target=thread, args=(n,)) for n in range(2_000)]
+for one in threads: one.start()
+for one in threads: one.join()
 assert perftrace.flush(30)
 check_books(12_000)
 for name, count in (("task", 10_000), ("thread", 2_000)):

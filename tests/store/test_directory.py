@@ -7,11 +7,14 @@ import stat
 import subprocess
 import sys
 
+import duckdb
+import msgspec
 import pytest
 
 import perftrace
 from perftrace import sources
 from perftrace.cli import main
+from perftrace.store.compaction import compact
 from perftrace.store.directory import DirectorySink
 from perftrace.store.folder import BusyError, contents, locked, taken
 
@@ -190,6 +193,41 @@ def test_a_path_that_cannot_be_a_store_is_refused_at_once(tmp_path):
     assert len(perftrace.records()) == 1
     with pytest.raises(NotADirectoryError):
         DirectorySink(file / "below")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that even root cannot write to")
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once():
+    """Not at the first record."""
+    with pytest.raises(OSError, match="/proc/self"):
+        perftrace.configure(sinks=["store:/proc/self/store"])
+
+
+def test_hostile_values_are_valid_json_clipped_and_marked(tmp_path):
+    """For every parser, in lines and in Parquet."""
+    cyclic: list[object] = []
+    cyclic.append(cyclic)
+    perftrace.configure(sinks=[f"store:{tmp_path}"])
+    with perftrace.operation("a", key="k" * 10_000_000):
+        perftrace.annotate(
+            nan=float("nan"), cyclic=cyclic, raw=b"\xff\x00", half="\ud800", big="x" * 10_000_000, huge=10**5000
+        )
+        perftrace.checkpoint("x" * 10_000_000, "\u2028\r\n\0", inf=-float("inf"))
+    assert perftrace.shutdown(10)
+    (file,) = contents(tmp_path).files
+    line = file.path.read_bytes()
+    assert line.count(b"\n") == 1
+    fields = msgspec.json.decode(line)
+    assert fields["attributes"]["nan"] == "nan"
+    assert fields["attributes"]["cyclic"] == "[[...]]"
+    assert fields["attributes"]["half"] == "\\ud800"
+    assert fields["attributes"]["big"].endswith("…[+9995904]")
+    assert len(line) < 30_000
+    with duckdb.connect() as db:
+        rows = db.execute("SELECT attributes.nan FROM read_json($1)", [str(file.path)]).fetchall()
+        assert rows == [("nan",)]
+    before = sources.open(str(tmp_path)).records
+    assert compact(tmp_path).records == 1
+    assert sources.open(str(tmp_path)).records == before
 
 
 def test_an_empty_folder_is_no_source(tmp_path):
