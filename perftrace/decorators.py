@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar, overload
@@ -308,6 +309,7 @@ def operation(
     detached: bool = False,
     enabled: bool | Callable[[], object] = True,
     parent: Operation | Link | None = None,
+    queued: float | None = None,
 ) -> Block:
     """Make an operation of a `with` or `async with` block, which gets its handle.
 
@@ -316,6 +318,7 @@ def operation(
     attributes: what it is to be kept with, by name.
     parent: the operation that it belongs to, in place of the current one: a handle, or what `extract`
         read from another process; None means the current one, if any.
+    queued: seconds that it waited in a queue before: they are part of its duration, up to a checkpoint `queue`.
     """
     texts = plain(description), None if done is None else plain(done)
     is_asked = enabled is True or (enabled is not False and _true(enabled))
@@ -323,7 +326,11 @@ def operation(
     key_name = None if key is None else "key"
     spec = Spec(_name(name), key_name, _slow_ns(slow), bool(detached), is_block=True, tracer=whose)
     details = (None if key is None else plain(key), *texts, attributes_of(attributes) if attributes else None)
-    return Block(spec, details, _parent(parent)) if is_asked else _DisabledBlock(spec, details)
+    if not is_asked:
+        return _DisabledBlock(spec, details)
+    if queued is None:
+        return Block(spec, details, _parent(parent))
+    return _QueuedBlock(spec, details, _parent(parent), _queued_ns(queued))
 
 
 def _parent(parent: object) -> Live | Record | RemoteParent | None:
@@ -347,6 +354,32 @@ class _DisabledBlock(Block):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._finish(error)
+
+
+class _QueuedBlock(Block):
+    """Begins before it was entered: when it was put into the queue that it comes from."""
+
+    __slots__ = ("_queued_ns",)
+
+    def __init__(
+        self, spec: Spec, details: Details, parent: Live | Record | RemoteParent | None, queued_ns: int
+    ) -> None:
+        super().__init__(spec, details, parent)
+        self._queued_ns = queued_ns
+
+    def _begin(self) -> Live:
+        live = super()._begin()
+        if live is not self._tracer.untraced:
+            live.start -= self._queued_ns
+            live.start_mono -= self._queued_ns
+            live.reach("queue", "", {})
+        return live
+
+
+def _queued_ns(seconds: object) -> int:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise TypeError(f"operation: queued must be a number of seconds, not {seconds!r}")
+    return int(max(0.0, seconds) * 1e9)
 
 
 _silent = Tracer()

@@ -409,6 +409,22 @@ def test_steps_are_measured(records, clock):
     assert second.task == "Task-1" or second.task.startswith("Task-")
 
 
+def test_what_waited_in_a_queue_begins_when_it_was_put_there(records, clock):
+    """The wait is its first segment and part of its duration; one that would be negative is none."""
+    for seconds in (2.5, -1, 0):
+        with operation("job", queued=seconds) as handle:
+            clock.advance(1)
+            assert handle.elapsed == 1 + max(0, seconds)
+    waited, *others = records
+    assert [(c.name, c.elapsed_ns) for c in waited.checkpoints] == [("queue", 2_500_000_000)]
+    assert waited.duration_ns == 3_500_000_000
+    assert waited.start == others[0].start - 1_000_000_000 - 2_500_000_000
+    assert [(r.checkpoints[0].elapsed_ns, r.duration_ns) for r in others] == [(0, 1_000_000_000)] * 2
+    for wrong in ("1", True, float("nan")):
+        with pytest.raises(TypeError, match="queued must be a number of seconds"):
+            operation("job", queued=wrong)
+
+
 def test_a_block_gives_its_handle(records, clock):
     """With a key and texts of its own, sync and async."""
     with operation("resize", key=7, description="resizing", done="resized", slow=1) as handle:
