@@ -4,6 +4,7 @@ from perftrace.core.engine import Operation
 from perftrace.core.record import Checkpoint, Event, Link, Outcome, Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.decorators import checkpointed, operation, timed
+from perftrace.integrations import instrument, uninstrument
 from perftrace.monitor import PerformanceMonitor, get_performance_monitor
 from perftrace.propagation import bind, extract, inject
 from perftrace.runtime import configure, flush, records, shutdown, stats, tracer
@@ -35,9 +36,11 @@ __all__ = [
     "flush",
     "get_performance_monitor",
     "inject",
+    "instrument",
     "operation",
     "records",
     "shutdown",
     "stats",
     "timed",
+    "uninstrument",
 ]
