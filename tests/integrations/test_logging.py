@@ -1,0 +1,76 @@
+"""The application's own log lines."""
+
+import io
+import logging
+
+import pytest
+import structlog
+
+import perftrace
+from perftrace.integrations import instrument, uninstrument
+from perftrace.integrations.logging import OperationFilter
+from perftrace.integrations.structlog import add_operation
+
+FORMAT = "%(message)s|%(operation)s|%(trace_id)s|%(span_id)s"
+
+
+@pytest.fixture
+def logger():
+    """Make a logger of the application with a stream to look into."""
+    logger = logging.Logger("app")
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(logging.Formatter(FORMAT))
+    logger.addHandler(handler)
+    return logger
+
+
+def lines(logger):
+    return logger.handlers[0].stream.getvalue().splitlines()
+
+
+def test_a_filter_adds_the_current_operation_to_one_handlers_lines(logger, records):
+    """Outside of one the fields are empty, so that a format never fails."""
+    logger.handlers[0].addFilter(OperationFilter())
+    logger.warning("before")
+    with perftrace.operation("buy", key=7) as handle:
+        logger.warning("inside")
+    assert lines(logger) == ["before|||", f"inside|buy|{handle.trace_id}|{handle.span_id}"]
+
+
+def test_instrumented_each_record_has_the_fields_until_it_is_undone(logger, records):
+    """A factory that another package set stays in use."""
+    seen = []
+    before = logging.getLogRecordFactory()
+
+    def other(*arguments, **options):
+        seen.append(arguments)
+        return before(*arguments, **options)
+
+    logging.setLogRecordFactory(other)
+    try:
+        instrument("logging")
+        with perftrace.operation("buy") as handle:
+            logger.warning("inside")
+        assert lines(logger) == [f"inside|buy|{handle.trace_id}|{handle.span_id}"]
+        uninstrument("logging")
+        assert logging.getLogRecordFactory() is other
+        instrument("logging")
+        logging.setLogRecordFactory(lambda *a, factory=logging.getLogRecordFactory(), **o: factory(*a, **o))
+        uninstrument("logging")
+        assert not hasattr(logger.makeRecord("app", 30, "f", 1, "m", (), None), "trace_id")
+    finally:
+        logging.setLogRecordFactory(before)
+    assert len(seen) == 2
+
+
+def test_structlog_events_carry_the_operation(records):
+    """What the event says itself stays."""
+    logger = structlog.wrap_logger(
+        structlog.ReturnLogger(), processors=[add_operation, structlog.processors.JSONRenderer(sort_keys=True)]
+    )
+    assert logger.info("outside") == '{"event": "outside"}'
+    with perftrace.operation("buy") as handle:
+        line = logger.info("inside", span_id="own")
+    assert f'"trace_id": "{handle.trace_id}"' in line
+    assert '"operation": "buy"' in line
+    assert '"span_id": "own"' in line
