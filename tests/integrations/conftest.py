@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 import uvicorn
@@ -13,6 +14,15 @@ from perftrace.integrations import uninstrument
 def _nothing_stays_patched():
     yield
     uninstrument()
+
+
+def ended(records, count):
+    """Wait until so many operations have ended: a server's may end after its answer is there."""
+    end = time.monotonic() + 10
+    while len(records) < count:
+        assert time.monotonic() < end, records
+        time.sleep(0.001)
+    return records
 
 
 @pytest.fixture
