@@ -1,0 +1,54 @@
+"""SQLAlchemy over SQLite."""
+
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+
+import perftrace
+from perftrace.integrations import instrument, uninstrument
+
+
+@pytest.fixture
+def engine():
+    engine = sqlalchemy.create_engine("sqlite://")
+    yield engine
+    engine.dispose()
+
+
+def test_each_statement_is_an_operation_without_its_values(engine, records):
+    """A child of the current operation, and current no more when it is over."""
+    instrument("sqlalchemy")
+    with perftrace.operation("handler") as handler, engine.begin() as connection:
+        connection.execute(text("CREATE TABLE users (id INTEGER, name TEXT)"))
+        connection.execute(text("insert into users values (:id, :name)"), [{"id": n, "name": "secret"} for n in (1, 2)])
+        assert connection.execute(text("SELECT count(*) FROM users WHERE name = :n"), {"n": "secret"}).scalar() == 2
+        assert perftrace.current_operation() == handler
+    *statements, _ = records
+    assert [r.name for r in statements] == ["sql CREATE", "sql INSERT", "sql SELECT"]
+    assert {r.parent_id for r in statements} == {handler.span_id}
+    assert statements[2].attributes["db.query.text"] == "SELECT count(*) FROM users WHERE name = ?"
+    assert [r.attributes["db.many"] for r in statements] == [False, True, False]
+    assert not any("secret" in str(r.attributes) for r in records)
+
+
+def test_a_failure_is_the_callers_and_the_operations(engine, records):
+    """The driver's own error is told; nothing stays current."""
+    instrument("sqlalchemy")
+    with engine.connect() as connection, pytest.raises(sqlalchemy.exc.OperationalError):
+        connection.execute(text("SELECT * FROM nowhere"))
+    (record,) = records
+    assert (record.outcome, record.error_type, record.error) == ("error", "OperationalError", "no such table: nowhere")
+
+
+def test_without_a_sink_or_uninstrumented_nothing_is_done(engine, records):
+    """Of engines that were made before, too."""
+    instrument("sqlalchemy")
+    outlets = perftrace.runtime.tracer.outlets
+    perftrace.runtime.tracer.set_outlets(())
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    perftrace.runtime.tracer.set_outlets(outlets)
+    uninstrument("sqlalchemy")
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    assert records == []
