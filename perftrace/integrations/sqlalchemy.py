@@ -36,7 +36,8 @@ def _before(connection: Any, cursor: Any, statement: str, parameters: Any, conte
     words = statement.split(None, 1)
     attributes = {"db.system.name": connection.dialect.name, "db.query.text": statement, "db.many": executemany}
     block = operation(f"sql {words[0].upper() if words else '?'}", attributes=attributes)
-    block.__enter__()
+    # Not current: another listener that raises would leave it so for ever, as then nobody tells of an end.
+    block._live = block._begin()
     setattr(context, _BLOCK, block)
 
 
@@ -53,4 +54,4 @@ def _end(context: Any, error: BaseException | None) -> None:
     block = getattr(context, _BLOCK, None)
     if block is not None:
         delattr(context, _BLOCK)
-        block.__exit__(type(error), error, None)
+        block._finish(error)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from perftrace.formats.jsonl import NewerVersionError, decode
 from perftrace.store import parquet
-from perftrace.store.folder import TraceFile, contents, taken
+from perftrace.store.folder import LONGEST_LINE, TraceFile, contents, taken
 
 _BLOCK = 1 << 20
-_LONGEST = 1 << 24
 
 
 @dataclass
@@ -23,8 +22,8 @@ class Inventory:
     lines_bytes: int = 0
     parquet_files: int = 0
     parquet_bytes: int = 0
-    records: int = 0
-    """Rows of Parquet files and lines of the others; not looked at whether they are sound."""
+    records: int | None = 0
+    """Rows of Parquet files and lines of the others, sound or not; None where DuckDB is missing to count rows."""
     oldest_ns: int | None = None
     newest_ns: int | None = None
     """When the oldest and the newest file were last written to: Unix nanoseconds."""
@@ -71,10 +70,13 @@ def inventory(folder: str | os.PathLike[str]) -> Inventory:
             counted.parquet_files += 1
             counted.parquet_bytes += file.size
         try:
-            counted.records += _count_lines(file.path) if file.is_lines else parquet.count(file.path)
+            rows = _count_lines(file.path) if file.is_lines else parquet.count(file.path)
+            counted.records = None if counted.records is None else counted.records + rows
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, ImportError) as error:
+        except ImportError as error:
+            counted.records, counted.errors = None, [str(error)]
+        except (OSError, ValueError) as error:
             counted.errors.append(f"{file.path}: {error}")
     changes = [file.changed_ns for file in found.files]
     counted.oldest_ns, counted.newest_ns = min(changes, default=None), max(changes, default=None)
@@ -82,7 +84,10 @@ def inventory(folder: str | os.PathLike[str]) -> Inventory:
 
 
 def check(folder: str | os.PathLike[str]) -> list[FileCheck]:
-    """Read every record of every file; raises OSError where the folder cannot be read."""
+    """Read every record of every file.
+
+    Raises OSError where the folder cannot be read and ModuleNotFoundError where Parquet is in it and DuckDB missing.
+    """
     return [_check_file(file) for file in contents(folder).files]
 
 
@@ -94,14 +99,14 @@ def _check_file(file: TraceFile) -> FileCheck:
         else:
             for _ in parquet.read(file.path):
                 found.records += 1
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError) as error:
         found.error = str(error)
     return found
 
 
 def _check_lines(path: Path, found: FileCheck) -> None:
     with path.open("rb") as file:
-        while line := file.readline(_LONGEST):
+        while line := file.readline(LONGEST_LINE):
             found.is_torn = not line.endswith(b"\n")
             if not line.strip():
                 continue

@@ -7,10 +7,7 @@ from pathlib import Path
 
 from perftrace.formats.jsonl import decode, encode
 from perftrace.store import parquet
-from perftrace.store.folder import LINES, TraceFile, contents, locked, taken
-
-_LONGEST = 1 << 24
-"""Bytes of a line that are read at once; what is longer is no record."""
+from perftrace.store.folder import LINES, LONGEST_LINE, TraceFile, contents, locked, taken
 
 
 @dataclass
@@ -96,7 +93,7 @@ def _sort_out(lines: Path, records: Path, kept: Path) -> tuple[int, int]:
     """Copy records into one file and all other lines into another; gives the number of each."""
     count = bad = 0
     with lines.open("rb") as source, _private(records).open("wb") as good, _private(kept).open("wb") as rest:
-        while line := source.readline(_LONGEST):  # LF alone ends a line
+        while line := source.readline(LONGEST_LINE):  # LF alone ends a line
             if not line.strip():
                 continue
             try:

@@ -18,6 +18,8 @@ else:
 
 LINES, PARQUET = ".jsonl", ".parquet"
 """Suffixes of the two kinds of files."""
+LONGEST_LINE = 1 << 24
+"""Bytes of a line that are read at once; what is longer is no record."""
 _OWN = re.compile(r"[0-9]{16,20}-[0-9]+-[0-9a-f]{8}(\.kept)*(\.jsonl|\.parquet)")
 _WAIT_SECONDS = 0.01
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)

@@ -82,7 +82,8 @@ def stats_text(found: Inventory, language: Language) -> str:
         ("Parquet", found.parquet_files, found.parquet_bytes),
     )
     lines += (words.kind.format(kind=kind, files=files, size=_size(size)) for kind, files, size in kinds if files)
-    lines.append(words.records.format(records=found.records))
+    if found.records is not None:
+        lines.append(words.records.format(records=found.records))
     if found.oldest_ns is not None and found.newest_ns is not None:
         lines.append(words.written.format(oldest=_moment(found.oldest_ns), newest=_moment(found.newest_ns)))
     if found.foreign:

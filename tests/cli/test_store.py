@@ -1,6 +1,7 @@
 """`perftrace store` as a command."""
 
 import json
+import sys
 
 import pytest
 
@@ -81,6 +82,18 @@ def test_check_names_what_cannot_be_read(folder, capsys):
     assert out.endswith("Not sound: 2 of 3 files; 2 records can be read\n")
     data = json.loads(run(capsys, "check", folder, "--json")[1])
     assert [file["is_sound"] for file in data["files"]] == [False, True, False]
+
+
+def test_without_duckdb_parquet_is_not_called_damaged(folder, capsys, monkeypatch):
+    """It says what to install; what needs no DuckDB is still told, and no number that is not known."""
+    run(capsys, "compact", folder)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    pip = "pip install 'perftrace-toolkit[store]'"
+    status, out, err = run(capsys, "check", folder)
+    assert (status, out, pip in err) == (2, "", True)
+    status, out, err = run(capsys, "stats", folder, "--language", "en")
+    assert (status, "Parquet: 1 files" in out, "Records" in out, err.count(pip)) == (2, True, False, 1)
+    assert json.loads(run(capsys, "stats", folder, "--json")[1])["records"] is None
 
 
 @pytest.mark.parametrize("action", ["stats", "compact", "check", "prune"])

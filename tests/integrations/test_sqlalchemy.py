@@ -1,8 +1,10 @@
 """SQLAlchemy over SQLite."""
 
+import asyncio
+
 import pytest
 import sqlalchemy
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 import perftrace
 from perftrace.integrations import instrument, uninstrument
@@ -38,6 +40,33 @@ def test_a_failure_is_the_callers_and_the_operations(engine, records):
         connection.execute(text("SELECT * FROM nowhere"))
     (record,) = records
     assert (record.outcome, record.error_type, record.error) == ("error", "OperationalError", "no such table: nowhere")
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyboardInterrupt(), ValueError("odd")])
+def test_whatever_ends_a_statement_ends_its_operation(engine, records, error):
+    """Exceptions that are not the driver's, too."""
+    instrument("sqlalchemy")
+
+    @event.listens_for(engine, "do_execute")
+    def fail(*arguments):
+        raise error
+
+    with pytest.raises(type(error)), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    assert [r.outcome for r in records] == ["cancelled" if isinstance(error, asyncio.CancelledError) else "error"]
+
+
+def test_another_listener_that_raises_leaves_nothing_current(engine, records):
+    """The statement never ran; there is nothing to tell."""
+    instrument("sqlalchemy")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def refuse(*arguments):
+        raise PermissionError("refused")
+
+    with engine.connect() as connection, pytest.raises(PermissionError):
+        connection.execute(text("SELECT 1"))
+    assert perftrace.current_operation() is None
 
 
 def test_without_a_sink_or_uninstrumented_nothing_is_done(engine, records):

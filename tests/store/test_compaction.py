@@ -16,12 +16,6 @@ from perftrace.store.directory import DirectorySink
 from perftrace.store.folder import contents
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    perftrace.configure(sinks=[])
-
-
 def write(folder, *names):
     """Let a sink of its own write a file and let go of it."""
     perftrace.configure(sinks=[DirectorySink(folder)])

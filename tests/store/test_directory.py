@@ -19,12 +19,6 @@ from perftrace.store.directory import DirectorySink
 from perftrace.store.folder import BusyError, contents, locked, taken
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    perftrace.configure(sinks=[])
-
-
 def run(*names):
     for name in names:
         with perftrace.operation(name):

@@ -13,12 +13,6 @@ from perftrace.store.folder import contents
 from perftrace.store.pruning import Pruned, parse_age, parse_size, prune
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    perftrace.configure(sinks=[])
-
-
 def write(folder, name, days_old=0.0):
     perftrace.configure(sinks=[DirectorySink(folder)])
     with perftrace.operation(name):

@@ -11,12 +11,6 @@ from perftrace.store import DirectorySink, compact, connect, prune
 from perftrace.store.folder import contents
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    perftrace.configure(sinks=[])
-
-
 def run(*names):
     for name in names:
         with perftrace.operation(name, key="it's"):
