@@ -8,7 +8,7 @@ import wrapt
 
 from perftrace.integrations.patching import Undo
 
-PACKAGES = {"aiogram": "aiogram", "httpx": "httpx", "logging": "logging", "sqlalchemy": "sqlalchemy"}
+PACKAGES = {name: name for name in ("aiogram", "aiohttp", "httpx", "logging", "sqlalchemy", "sqlite3", "telegram")}
 """What `instrument` knows: the file of this folder, and the package that it patches when that is imported."""
 _installed: dict[str, Undo] = {}
 

@@ -1,9 +1,7 @@
 """aiogram 3: an operation for each update that a handler takes, with its time in the queue; one for each API call."""
 
 import functools
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any
 
 import aiogram
@@ -13,11 +11,10 @@ from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import TelegramObject, Update
 
 from perftrace.decorators import operation
-from perftrace.integrations.patching import Undo, all_of, patch
+from perftrace.integrations.patching import Undo, all_of, patch, quiet
+from perftrace.integrations.updates import Receipts, current, name_of
 from perftrace.runtime import tracer
 
-MAX_SEEN = 10_000
-"""How many update ids are remembered, to tell those that Telegram delivers again."""
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
@@ -28,17 +25,18 @@ class AiogramTracing:
     answer to `getUpdates` where the bot is watched, else when the dispatcher gets it; the time from there to the
     handler is the segment `queue`. Attributes: `telegram.update_id`, `telegram.delay_s` (from the message's own
     date, by Telegram's clock, in whole seconds, to its receipt; never negative), `telegram.clock_ahead` where that
-    clock is ahead of this one, `telegram.redelivered` where the same update came before.
+    clock is ahead of this one, `telegram.redelivered` where the same update came before, `telegram.late` where an
+    update that came by webhook (to a bot that is watched) was at work for longer than `late_after` seconds: Telegram
+    has given up by then, unless the webhook answers before its handler ends.
 
     API calls are operations such as `telegram.SendMessage`; long polling is not work, and none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, late_after: float = 60.0) -> None:
         self._is_on = True
-        self._received: OrderedDict[int, int] = OrderedDict()
-        """When updates were received that wait for their handler: monotonic nanoseconds by update id."""
-        self._seen: OrderedDict[int, bool] = OrderedDict()
-        """Ids of updates that came, and whether they came again."""
+        self._is_watching = False
+        self._late_after = late_after
+        self._receipts = Receipts()
 
     def stop(self) -> None:
         """Do nothing any more, wherever it is installed."""
@@ -63,35 +61,34 @@ class AiogramTracing:
         """Trace the API calls of a bot, and note when its long polling receives updates."""
         middleware = self._on_request
         bot.session.middleware.register(middleware)
+        self._is_watching = True
         return lambda: bot.session.middleware.unregister(middleware)
 
     async def _on_update(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Note the receipt of an update, unless long polling did."""
         if not self._is_on or not tracer.live or not isinstance(event, Update):
             return await handler(event, data)
-        update_id = event.update_id
-        self._received.setdefault(update_id, tracer.clock.monotonic_ns())
-        self._seen[update_id] = update_id in self._seen
-        while len(self._seen) > MAX_SEEN:
-            self._seen.popitem(last=False)
+        token = current.set(self._receipts.take(event.update_id, is_polled=not self._is_watching))
         try:
             return await handler(event, data)
         finally:
-            self._received.pop(update_id, None)
+            current.reset(token)
 
     async def _on_event(self, kind: str, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Make the operation around a handler."""
-        update = data.get("event_update")
-        if not self._is_on or not tracer.live or not isinstance(update, Update):
+        update, delivery = data.get("event_update"), current.get()
+        if not self._is_on or not tracer.live or not isinstance(update, Update) or delivery is None:
             return await handler(event, data)
-        now = tracer.clock.monotonic_ns()
         user = data.get("event_from_user")
+        date = getattr(event, "edit_date", None) or getattr(event, "date", None)
         block = operation(
-            _name(data.get("handler"), kind),
+            name_of(getattr(data.get("handler"), "callback", None)) or kind,
             key=None if user is None else user.id,
-            attributes={"telegram.update_id": update.update_id, "telegram.type": kind, **self._marks(update, event)},
-            queued=(now - self._received.get(update.update_id, now)) / 1e9,
-        )
+            attributes={
+                "telegram.update_id": update.update_id, "telegram.type": kind, **delivery.marks(date),
+            },
+            queued=delivery.waited(),
+        )  # fmt: skip
         skipped: SkipHandler | None = None
         async with block as handle:
             try:
@@ -99,21 +96,9 @@ class AiogramTracing:
             except SkipHandler as skip:  # no failure: the next handler takes it
                 handle.annotate(**{"telegram.skipped": True})
                 skipped = skip
+            finally:
+                handle.annotate(**delivery.late_mark(self._late_after))
         raise skipped
-
-    def _marks(self, update: Update, event: TelegramObject) -> dict[str, object]:
-        """Tell what is out of the ordinary in an update, and how long Telegram held it."""
-        marks: dict[str, object] = {"telegram.redelivered": True} if self._seen.get(update.update_id) else {}
-        date = getattr(event, "edit_date", None) or getattr(event, "date", None)
-        if isinstance(date, int):
-            date = datetime.fromtimestamp(date).astimezone()
-        if isinstance(date, datetime):
-            waited = (tracer.clock.monotonic_ns() - self._received.get(update.update_id, 0)) / 1e9
-            delay = tracer.clock.wall_ns() / 1e9 - waited - date.timestamp()
-            marks["telegram.delay_s"] = round(max(0.0, delay), 3)
-            if delay < 0:
-                marks["telegram.clock_ahead"] = True
-        return marks
 
     async def _on_request(
         self, make_request: NextRequestMiddlewareType[Any], bot: aiogram.Bot, method: TelegramMethod[Any]
@@ -122,23 +107,13 @@ class AiogramTracing:
         if not self._is_on or not tracer.live:
             return await make_request(bot, method)
         if isinstance(method, GetUpdates):
-            answer: Any = await make_request(bot, method)
-            now = tracer.clock.monotonic_ns()
+            with quiet():
+                answer: Any = await make_request(bot, method)
             for update in answer:
-                self._received[update.update_id] = now
-            while len(self._received) > MAX_SEEN:
-                self._received.popitem(last=False)
+                self._receipts.note(update.update_id, is_polled=True)
             return answer
         async with operation(f"telegram.{type(method).__name__}"):
             return await make_request(bot, method)
-
-
-def _name(handler: object, kind: str) -> str:
-    """Name a handler by its function or class; by the kind of update where it is neither."""
-    callback = getattr(handler, "callback", None)
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    return str(getattr(callback, "__name__", "")) or kind
 
 
 def install() -> Undo:

@@ -8,9 +8,8 @@ import httpx
 
 from perftrace.core.engine import Operation
 from perftrace.decorators import operation
-from perftrace.integrations.patching import Undo, all_of, patch
+from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, path_of
 from perftrace.propagation import HEADER, inject
-from perftrace.runtime import tracer
 
 MOMENTS = {
     "connect_tcp.complete": "connected",
@@ -30,7 +29,7 @@ def install() -> Undo:
 
 def _send(wrapped: Callable[..., httpx.Response], client: object, args: tuple[Any, ...], kwargs: Any) -> httpx.Response:
     request = args[0] if args else kwargs.get("request")
-    if not tracer.live or not isinstance(request, httpx.Request):
+    if not is_wanted() or not isinstance(request, httpx.Request):
         return wrapped(*args, **kwargs)
     with _traced(request) as (handle, reach, asked):
 
@@ -47,7 +46,7 @@ async def _send_async(
     wrapped: Callable[..., Awaitable[httpx.Response]], client: object, args: tuple[Any, ...], kwargs: Any
 ) -> httpx.Response:
     request = args[0] if args else kwargs.get("request")
-    if not tracer.live or not isinstance(request, httpx.Request):
+    if not is_wanted() or not isinstance(request, httpx.Request):
         return await wrapped(*args, **kwargs)
     with _traced(request) as (handle, reach, asked):
 
@@ -64,7 +63,7 @@ async def _send_async(
 def _traced(request: httpx.Request) -> Iterator[tuple[Operation, Callable[[str, object], None], Any]]:
     """Make the operation; gives its handle, what takes httpcore's events, and the user's own function for them."""
     url = request.url
-    attributes = {"http.request.method": request.method, "url.path": url.path, "server.address": url.host}
+    attributes = {"http.request.method": request.method, "url.path": path_of(url.path), "server.address": url.host}
     asked = request.extensions.get("trace")
     with operation(f"{request.method} {url.host}", attributes=attributes) as handle:
         is_new = HEADER not in request.headers

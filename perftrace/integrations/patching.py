@@ -1,12 +1,20 @@
-"""Puts wrappers around other packages' functions, and takes them away again."""
+"""Puts wrappers around other packages' functions, and takes them away again; what integrations share."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import wrapt
 
+from perftrace.decorators import operation
+from perftrace.runtime import tracer
+
 Undo = Callable[[], None]
 """Takes away what was installed."""
+_quiet: ContextVar[bool] = ContextVar("perftrace_quiet", default=False)
+_BOT_TOKEN = re.compile(r"/(file/)?bot\d+:[^/]+")
 
 
 def patch(owner: Any, name: str, wrapper: Callable[..., Any]) -> Undo:
@@ -36,3 +44,39 @@ def all_of(*undos: Undo) -> Undo:
             one()
 
     return undo
+
+
+def is_wanted() -> bool:
+    """Tell whether anybody wants an operation here and now."""
+    return tracer.live and not _quiet.get()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Make no operations of the requests in a block: long polling is no work."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+class Span:
+    """An operation between two callbacks of another library.
+
+    Never current: where the second callback does not come, nothing is left behind.
+    """
+
+    def __init__(self, name: str, attributes: dict[str, object]) -> None:
+        self._block = operation(name, attributes=attributes)
+        self._block._live = live = self._block._begin()
+        self.handle = live.handle
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End it; failed if there is an error."""
+        self._block._finish(error)
+
+
+def path_of(path: str) -> str:
+    """Give the path of a URL as it may be kept: the token of a bot, which Telegram has there, is a secret."""
+    return _BOT_TOKEN.sub(r"/\1bot***", path)

@@ -5,11 +5,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
 
-from perftrace.decorators import operation
-from perftrace.integrations.patching import Undo
-from perftrace.runtime import tracer
+from perftrace.integrations.patching import Span, Undo, is_wanted
 
-_BLOCK = "_perftrace_block"
+_SPAN = "_perftrace_span"
 
 
 def install() -> Undo:
@@ -31,14 +29,11 @@ def install() -> Undo:
 
 def _before(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
     """Begin: named by the statement's first word; its text, which holds no values, is an attribute."""
-    if not tracer.live or context is None:
+    if context is None or not is_wanted():
         return
     words = statement.split(None, 1)
     attributes = {"db.system.name": connection.dialect.name, "db.query.text": statement, "db.many": executemany}
-    block = operation(f"sql {words[0].upper() if words else '?'}", attributes=attributes)
-    # Not current: another listener that raises would leave it so for ever, as then nobody tells of an end.
-    block._live = block._begin()
-    setattr(context, _BLOCK, block)
+    setattr(context, _SPAN, Span(f"sql {words[0].upper() if words else '?'}", attributes))
 
 
 def _after(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
@@ -51,7 +46,7 @@ def _on_error(failure: ExceptionContext) -> None:
 
 def _end(context: Any, error: BaseException | None) -> None:
     """End what `_before` began, if it did: an error may come without a statement."""
-    block = getattr(context, _BLOCK, None)
-    if block is not None:
-        delattr(context, _BLOCK)
-        block._finish(error)
+    span = getattr(context, _SPAN, None)
+    if span is not None:
+        delattr(context, _SPAN)
+        span.end(error)

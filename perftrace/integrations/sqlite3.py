@@ -1,0 +1,105 @@
+"""The standard library's sqlite3: an operation for each statement of connections that are made from now on."""
+
+import functools
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from perftrace.decorators import operation
+from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
+
+
+def install() -> Undo:
+    """Patch `sqlite3.connect`: it makes connections, of subclasses too, whose statements and commits are traced.
+
+    An operation such as `sql SELECT` takes until SQLite has the first row; further rows are found as they are fetched.
+    """
+    global _is_on  # noqa: PLW0603  # the connections that were made look at it
+    _is_on = True
+    return all_of(patch(sqlite3, "connect", _connect), _stop)
+
+
+_is_on = False
+"""Whether the connections that were made still trace."""
+
+
+def _stop() -> None:
+    global _is_on  # noqa: PLW0603
+    _is_on = False
+
+
+def _connect(wrapped: Callable[..., Any], module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    factory = kwargs.get("factory", sqlite3.Connection)
+    if len(args) > 5 or not isinstance(factory, type):  # given by its place, or a function: theirs to decide
+        return wrapped(*args, **kwargs)
+    return wrapped(*args, **{**kwargs, "factory": _traced_connection(factory)})
+
+
+def _statement(method: str) -> Callable[..., Any]:
+    """Make the method of a traced class that runs a statement."""
+
+    def run(self: Any, sql: Any, *args: Any, **kwargs: Any) -> Any:
+        untraced = getattr(super(self._traced_class, self), method)
+        if not _is_on or not is_wanted() or not isinstance(sql, str):
+            return untraced(sql, *args, **kwargs)
+        words = sql.split(None, 1)
+        attributes = {"db.system.name": "sqlite", "db.query.text": sql, "db.many": method != "execute"}
+        # Quiet: a subclass may run it by another traced method.
+        with operation(f"sql {words[0].upper() if words else '?'}", attributes=attributes), quiet():
+            return untraced(sql, *args, **kwargs)
+
+    run.__name__ = method
+    return run
+
+
+def _ending(method: str) -> Callable[..., Any]:
+    """Make the method of a traced class that ends a transaction; without one it does nothing, and is none."""
+
+    def end(self: Any) -> Any:
+        untraced = getattr(super(self._traced_class, self), method)
+        if not _is_on or not is_wanted() or not self.in_transaction:
+            return untraced()
+        with operation(f"sql {method.upper()}", attributes={"db.system.name": "sqlite"}), quiet():
+            return untraced()
+
+    end.__name__ = method
+    return end
+
+
+@functools.cache
+def _traced_cursor(base: type[Any]) -> Any:
+    if hasattr(base, "_traced_class"):
+        return base
+    body = {name: _statement(name) for name in ("execute", "executemany", "executescript")}
+    traced: Any = type(base.__name__, (base,), {**body, "__module__": base.__module__})
+    traced._traced_class = traced
+    return traced
+
+
+@functools.cache
+def _traced_connection(base: type[Any]) -> Any:
+    if hasattr(base, "_traced_class"):
+        return base
+
+    def cursor(self: Any, factory: Any = sqlite3.Cursor) -> Any:
+        return super(traced, self).cursor(_traced_cursor(factory) if isinstance(factory, type) else factory)
+
+    def leave(self: Any, kind: Any, error: Any, traceback: Any) -> Any:
+        """As sqlite3's own: its end calls the C functions and not the methods here."""
+        if kind is None:
+            try:
+                self.commit()
+            except BaseException:
+                self.rollback()
+                raise
+        else:
+            self.rollback()
+        return False
+
+    body = {name: _statement(name) for name in ("execute", "executemany", "executescript")}
+    ends = {name: _ending(name) for name in ("commit", "rollback")}
+    traced: Any = type(base.__name__, (base,), {**body, **ends, "cursor": cursor, "__module__": base.__module__})
+    if base.__exit__ is sqlite3.Connection.__exit__:
+        traced.__exit__ = leave
+    traced._traced_class = traced
+    return traced

@@ -1,0 +1,115 @@
+"""python-telegram-bot 22: an operation for each handler of an update, its time in the queue; one for each API call."""
+
+from contextvars import ContextVar
+from typing import Any
+
+import telegram
+from telegram.ext import Application, ApplicationHandlerStop, BaseHandler
+from telegram.request import BaseRequest
+
+from perftrace.decorators import operation
+from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
+from perftrace.integrations.updates import Receipts, current, name_of
+from perftrace.runtime import tracer
+
+AnyApplication = Application[Any, Any, Any, Any, Any, Any]
+_is_polling: ContextVar[bool] = ContextVar("perftrace_is_polling", default=False)
+
+
+class TelegramTracing:
+    """Traces the handlers of applications, and the API calls of bots.
+
+    An operation is named by its handler's callback; its key is the user's id. It begins when the update was received
+    and read, by polling or webhook; the time from there to the handler is the segment `queue`. Attributes are those of
+    aiogram's integration. In a `ConversationHandler` the handler of its state is the operation: waiting for the user's
+    answer is no work. API calls are operations such as `telegram.sendMessage`; long polling is none.
+
+    application: whose handlers are traced; None means all of the process. API calls are traced of all.
+    late_after: seconds after which an update that came by webhook is `telegram.late`.
+    """
+
+    def __init__(self, application: AnyApplication | None = None, *, late_after: float = 60.0) -> None:
+        self._application = application
+        self._late_after = late_after
+        self._receipts = Receipts()
+
+    def install(self) -> Undo:
+        """Patch python-telegram-bot; gives what takes that away again."""
+        return all_of(
+            patch(telegram.Update, "de_json", self._on_receipt),
+            patch(telegram.Bot, "get_updates", self._on_polling),
+            patch(Application, "process_update", self._on_taking),
+            patch(BaseHandler, "handle_update", self._on_update),
+            patch(BaseRequest, "post", self._on_request),
+        )
+
+    def _on_receipt(self, wrapped: Any, owner: Any, args: Any, kwargs: Any) -> Any:
+        """Note that an update was read."""
+        update = wrapped(*args, **kwargs)
+        if tracer.live and isinstance(update, telegram.Update):
+            self._receipts.note(update.update_id, is_polled=_is_polling.get())
+        return update
+
+    async def _on_polling(self, wrapped: Any, bot: object, args: Any, kwargs: Any) -> Any:
+        """Tell what is received in here from what comes by webhook."""
+        token = _is_polling.set(True)
+        try:
+            with quiet():
+                return await wrapped(*args, **kwargs)
+        finally:
+            _is_polling.reset(token)
+
+    async def _on_taking(self, wrapped: Any, application: Any, args: Any, kwargs: Any) -> None:
+        """Take an update to its handlers, of which some may run as tasks."""
+        update = args[0] if args else kwargs.get("update")
+        if not tracer.live or not isinstance(update, telegram.Update):
+            await wrapped(*args, **kwargs)
+            return
+        token = current.set(self._receipts.take(update.update_id, is_polled=True))
+        try:
+            await wrapped(*args, **kwargs)
+        finally:
+            current.reset(token)
+
+    async def _on_update(self, wrapped: Any, handler: Any, args: Any, kwargs: Any) -> Any:
+        """Make the operation around a handler."""
+        arguments = dict(zip(("update", "application"), args, strict=False)) | kwargs
+        update, application = arguments.get("update"), arguments.get("application")
+        delivery = current.get()
+        is_ours = self._application is None or application is self._application
+        if delivery is None or not is_ours or not is_wanted() or not isinstance(update, telegram.Update):
+            return await wrapped(*args, **kwargs)
+        user, message = update.effective_user, update.effective_message
+        date = None if message is None else message.edit_date or message.date
+        kind = next((name for name in telegram.Update.ALL_TYPES if getattr(update, name, None) is not None), "update")
+        block = operation(
+            name_of(handler.callback) or kind,
+            key=None if user is None else user.id,
+            attributes={
+                "telegram.update_id": update.update_id, "telegram.type": kind,
+                **delivery.marks(None if update.callback_query else date),
+            },
+            queued=delivery.waited(),
+        )  # fmt: skip
+        stopped: ApplicationHandlerStop | None = None
+        async with block as handle:
+            try:
+                return await wrapped(*args, **kwargs)
+            except ApplicationHandlerStop as stop:  # no failure: it keeps the update from other handlers
+                stopped = stop
+            finally:
+                handle.annotate(**delivery.late_mark(self._late_after))
+        raise stopped
+
+    async def _on_request(self, wrapped: Any, owner: object, args: Any, kwargs: Any) -> Any:
+        """Make the operation around an API call."""
+        url = args[0] if args else kwargs.get("url")
+        if not is_wanted() or not isinstance(url, str):
+            return await wrapped(*args, **kwargs)
+        async with operation(f"telegram.{url.rpartition('/')[2]}"):
+            return await wrapped(*args, **kwargs)
+
+
+def install() -> Undo:
+    """Trace all applications and bots."""
+    return TelegramTracing().install()
