@@ -6,12 +6,15 @@ READY = $(VENV)/.ready
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: demo test faults soak ci lint types bench matrix clean help
+.PHONY: demo quickstart test faults soak ci lint types bench matrix clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
-demo: $(READY)  ## play a small bot and print what makes it slow
+demo: $(READY)  ## let users visit the photo studio bot, then print what makes it slow
+	$(PY) docs/examples/photo_bot/run.py
+
+quickstart: $(READY)  ## the same with the small bot of the tutorial, in two seconds
 	$(PY) docs/examples/quickstart/demo.py
 
 test: $(READY)  ## all tests, on this Python

@@ -1,4 +1,4 @@
-"""The example that `make demo` runs."""
+"""The example that `make quickstart` runs."""
 
 import json
 import re

@@ -109,7 +109,8 @@ def _first(report: Report, words: Words) -> str:
 def _rows(report: Report, words: Words) -> Iterable[Sequence[str]]:
     for operation in report.operations:
         yield _operation_row(operation)
-        for segment in operation.segments:
+        # One alone is the whole operation again.
+        for segment in operation.segments if len(operation.segments) > 1 else ():
             yield (
                 "  " + segment.name,
                 str(segment.count),

@@ -184,7 +184,7 @@ def test_updates_by_webhook_and_those_that_are_late(serve):
                     try:
                         answer = await client.post("/hook", json=message(5, "hi"))
                         break
-                    except httpx.ConnectError:
+                    except httpx.TransportError:  # not up yet
                         await asyncio.sleep(0.01)
                 assert answer.status_code == 200
                 headers = {"content-type": "application/json"}
@@ -195,9 +195,11 @@ def test_updates_by_webhook_and_those_that_are_late(serve):
         await delivery
 
     undo = tracing.install()
-    with capture() as records:
-        asyncio.run(main())
-    undo()
+    try:
+        with capture() as records:
+            asyncio.run(main())
+    finally:
+        undo()
     (handled,) = told(records)
     assert (handled.name, handled.attributes["telegram.late"]) == ("on_text", True)
 

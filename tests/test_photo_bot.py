@@ -1,0 +1,77 @@
+"""The example that `make demo` runs: real processes on loopback, and bottlenecks that were planted in them."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from perftrace import sources
+from perftrace.cli import main
+
+RUN = Path(__file__).parent.parent / "docs" / "examples" / "photo_bot" / "run.py"
+USERS = 30
+PLANTED = {"button_click": "check_state", "confirm_generation": "download", "call_studio": "build"}
+FLOWS = {
+    "button_click": ["queue", "check_state", "dispatch", "handle"],
+    "photo_message": ["queue", "schedule", "get_user", "photo_info", "check_state", "choose_feature"],
+    "confirm_generation": [
+        "queue", "get_user", "check_credits", "file_id", "take_credit", "download", "call_api", "save_job",
+        "clear_state",
+    ],
+    "call_studio": ["build", "send", "receive", "parse"],
+    "studio_callback": ["parse", "validate", "hand_over"],
+}  # fmt: skip
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("how", ["polling", "webhook"])
+def test_the_planted_bottlenecks_are_named_and_whatever_goes_wrong_is_told(how, tmp_path, capsys):
+    """By long polling or webhook; all users hear something, and each trace goes through all processes."""
+    options = ["--users", str(USERS), "--folder", str(tmp_path), *(["--webhook"] if how == "webhook" else [])]
+    result = subprocess.run([sys.executable, RUN, *options], capture_output=True, timeout=120, check=True)
+    output = result.stdout.decode()
+    assert result.stderr.decode() == ""
+    assert "heard nothing" not in output
+    assert all(what in output for what in ("got a picture", "got an apology", "had no credits", "cancelled"))
+
+    assert main(["report", "--json", str(tmp_path / "traces")]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    operations = {operation["name"]: operation for operation in answer["operations"]}
+    for name, steps in FLOWS.items():
+        assert [s["name"] for s in operations[name]["segments"]] == [*steps, "(end)"]
+    for name, step in PLANTED.items():
+        assert [s["name"] for s in operations[name]["segments"] if s["bottleneck"]] == [step]
+        assert f"  {step} " in output
+    assert operations["button_click"]["count"] == operations["photo_message"]["count"] == USERS
+
+    records = sources.open(str(tmp_path / "traces")).records
+    by_span = {record.span: record for record in records}
+    delivered = [record for record in records if record.name == "deliver_picture"]
+    assert len(delivered) > USERS / 3
+    for record in delivered:
+        assert ancestors(record, by_span) == [
+            "studio_callback", "POST 127.0.0.1", "make_picture", "POST /pictures", "POST 127.0.0.1", "call_studio",
+            "confirm_generation",
+        ]  # fmt: skip
+    seen = Counter((record.name, record.error) for record in records if record.error)
+    assert seen["confirm_generation", "insufficient credits"] == USERS // 6
+    assert seen["studio_callback", "unknown job"] > 0
+    assert seen["studio_callback", "not understood: JSONDecodeError"] > 0
+    assert seen["confirm_generation", "500: out of paper"] > 0
+    assert seen["confirm_generation", "no answer: TimeoutError"] >= 1
+    assert {record.outcome for record in records if record.name == "confirm_generation"} == {"ok", "error", "cancelled"}
+    marks = Counter(name for record in records for name, value in record.attributes.items() if value is True)
+    assert marks["telegram.redelivered"] > 0
+    assert marks["duplicate"] > 0
+    assert marks["telegram.clock_ahead"] == 1
+
+
+def ancestors(record, by_span):
+    names = []
+    while record.parent is not None:
+        record = by_span[record.parent]
+        names.append(record.name)
+    return names
