@@ -6,10 +6,10 @@ READY = $(VENV)/.ready
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: demo quickstart test faults soak ci lint types bench matrix clean help
+.PHONY: demo quickstart test faults test-peers soak ci lint types bench matrix clean help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
 demo: $(READY)  ## let users visit the photo studio bot, then print what makes it slow
 	$(PY) docs/examples/photo_bot/run.py
@@ -22,6 +22,10 @@ test: $(READY)  ## all tests, on this Python
 
 faults: $(READY)  ## kills, forks, full disks, broken sinks: what must lose nothing untold
 	$(PY) -m pytest tests/faults --durations=5
+
+test-peers:  ## against servers of the system's packages: Redis and PostgreSQL (apt-get install redis-server postgresql)
+	@$(MAKE) --no-print-directory .venv-peers/.ready VENV=.venv-peers GROUP=peers
+	PERFTRACE_PEERS=1 .venv-peers/bin/python -m pytest tests/peers
 
 soak: $(READY)  ## ten minutes under load: memory, descriptors and threads stay flat
 	$(PY) tests/faults/soak.py

@@ -8,8 +8,8 @@ import wrapt
 
 from perftrace.integrations.patching import Undo
 
-PACKAGES = {name: name for name in ("aiogram", "aiohttp", "httpx", "logging", "sqlalchemy", "sqlite3", "telegram")}
-"""What `instrument` knows: the file of this folder, and the package that it patches when that is imported."""
+PACKAGES = ("aiogram", "aiohttp", "httpx", "logging", "redis", "sqlalchemy", "sqlite3", "taskiq", "telegram")
+"""What `instrument` knows: packages that are patched when they are imported, each by the file of this folder."""
 _installed: dict[str, Undo] = {}
 
 
@@ -21,11 +21,9 @@ def instrument(*names: str) -> None:
     """
     for name in names:
         if name not in PACKAGES:
-            raise ValueError(f"instrument: no integration {name!r}; known: {', '.join(sorted(PACKAGES))}")
-        if importlib.util.find_spec(PACKAGES[name]) is None:
-            raise ModuleNotFoundError(
-                f"{PACKAGES[name]} is not installed: pip install 'perftrace-toolkit[{name}]'", name=PACKAGES[name]
-            )
+            raise ValueError(f"instrument: no integration {name!r}; known: {', '.join(PACKAGES)}")
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"{name} is not installed: pip install 'perftrace-toolkit[{name}]'", name=name)
     for name in names:
         if name not in _installed:
             _installed[name] = _install_on_import(name)
@@ -55,7 +53,7 @@ def _install_on_import(name: str) -> Undo:
         while undos:
             undos.pop()()
 
-    wrapt.register_post_import_hook(install, PACKAGES[name])
+    wrapt.register_post_import_hook(install, name)
     return undo
 
 

@@ -8,9 +8,8 @@ from perftrace.propagation import HEADER, extract
 from perftrace.runtime import tracer
 
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[Any]]
+App = Callable[[Any, Any, Any], Awaitable[Any]]
+"""Loose, since Starlette and Litestar type the same three things by classes of their own."""
 _FAILED = 500
 
 
@@ -29,7 +28,7 @@ class PerftraceMiddleware:
         self.app = app
         self._name = self._by_route if name is None else name
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Take a request, or anything else that ASGI knows."""
         if scope["type"] != "http" or not tracer.live:
             await self.app(scope, receive, send)
@@ -38,7 +37,7 @@ class PerftraceMiddleware:
         async with operation(self._name(scope), parent=extract(_traceparent(scope)), attributes=attributes) as handle:
 
             async def received() -> Message:
-                message = await receive()
+                message: Message = await receive()
                 if message["type"] == "http.request" and not message.get("more_body", False):
                     handle.checkpoint("received")
                 return message

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
+import litestar
 import pytest
 from fastapi import BackgroundTasks, Body, Depends, FastAPI, HTTPException
 from starlette.applications import Starlette
@@ -155,3 +158,19 @@ def test_without_a_sink_nothing_is_done(serve):
     """No operation, the same answer."""
     perftrace.configure(sinks=[])
     assert httpx.get(serve(shop()) + "/refused").status_code == 404
+
+
+def test_litestar_names_its_routes_too(serve):
+    """By its own template; the handler's checkpoints are in it."""
+
+    @litestar.get("/users/{user:int}")
+    async def get_user(request: litestar.Request[Any, Any, Any]) -> int:
+        perftrace.checkpoint("looked_up")
+        return int(request.path_params["user"])
+
+    url = serve(litestar.Litestar([get_user], middleware=[PerftraceMiddleware]))
+    with capture() as records:
+        assert httpx.get(f"{url}/users/7").json() == 7
+    (record,) = ended(records, 1)
+    assert record.name == "GET /users/{user}"
+    assert names(record) == ["looked_up", "responding", "responded"]

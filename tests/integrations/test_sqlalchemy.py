@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import sqlalchemy
 from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 import perftrace
 from perftrace.integrations import instrument, uninstrument
@@ -81,3 +82,18 @@ def test_without_a_sink_or_uninstrumented_nothing_is_done(engine, records):
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     assert records == []
+
+
+def test_an_engine_with_asyncio_is_traced_too(records):
+    """Its statements belong to the operation of the coroutine."""
+    instrument("sqlalchemy")
+
+    async def main():
+        engine = create_async_engine("sqlite+aiosqlite://")
+        async with perftrace.operation("handler"), engine.connect() as connection:
+            assert (await connection.execute(text("SELECT 7"))).scalar() == 7
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert [r.name for r in records] == ["sql SELECT", "handler"]
+    assert records[0].parent_id == records[1].span_id

@@ -1,0 +1,90 @@
+"""taskiq: an operation for each task that a worker runs, in its sender's trace, its time in the broker first."""
+
+from contextvars import ContextVar
+from typing import Any
+
+import taskiq
+
+from perftrace.core.engine import Block, Operation
+from perftrace.decorators import operation
+from perftrace.integrations.patching import Undo, is_wanted, patch
+from perftrace.propagation import HEADER, extract, inject
+from perftrace.runtime import tracer
+
+SENT_AT = "perftrace_sent_at"
+"""The label with the moment at which a message was sent: nanoseconds of the sender's clock since 1970."""
+
+_running: ContextVar[tuple[Block, Operation] | None] = ContextVar("perftrace_taskiq", default=None)
+
+
+class PerftraceMiddleware(taskiq.TaskiqMiddleware):
+    """Traces the tasks of a broker, at both ends: `broker.add_middlewares(PerftraceMiddleware())`.
+
+    An operation is named by its task; its first segment, `queue`, is the time since the message was sent, which counts
+    a wished delay too. Where the sender's clock is ahead of this one it is 0, and `taskiq.clock_ahead` says so. The
+    arguments of a task are kept nowhere.
+    """
+
+    _is_on = True
+
+    def pre_send(self, message: taskiq.TaskiqMessage) -> taskiq.TaskiqMessage:
+        """Put the current operation and the moment on a message."""
+        if self._is_on and is_wanted():
+            inject(message.labels)
+            message.labels[SENT_AT] = str(tracer.clock.wall_ns())
+        return message
+
+    def pre_execute(self, message: taskiq.TaskiqMessage) -> taskiq.TaskiqMessage:
+        """Begin the operation."""
+        if not self._is_on or not is_wanted():
+            return message
+        attributes: dict[str, object] = {"taskiq.task_id": message.task_id}
+        waited = 0.0
+        sent_at = message.labels.get(SENT_AT)
+        if isinstance(sent_at, str) and sent_at.isdecimal() and len(sent_at) < 20:
+            waited = (tracer.clock.wall_ns() - int(sent_at)) / 1e9
+            if waited < 0:
+                attributes["taskiq.clock_ahead"] = True
+        block = operation(
+            message.task_name,
+            parent=extract({HEADER: message.labels.get(HEADER)}),  # type: ignore[dict-item]  # it checks
+            attributes=attributes,
+            queued=max(0.0, waited),
+        )
+        _running.set((block, block.__enter__()))
+        return message
+
+    def on_error(
+        self, message: taskiq.TaskiqMessage, result: taskiq.TaskiqResult[Any], exception: BaseException
+    ) -> None:
+        """End it as failed; `NoResultError` is no failure."""
+        self._end(None if isinstance(exception, taskiq.NoResultError) else exception)
+
+    def post_execute(self, message: taskiq.TaskiqMessage, result: taskiq.TaskiqResult[Any]) -> None:
+        """End it."""
+        self._end(None)
+
+    @staticmethod
+    def _end(error: BaseException | None) -> None:
+        running = _running.get()
+        if running is not None:
+            _running.set(None)
+            running[0].__exit__(None if error is None else type(error), error, None)
+
+
+def install() -> Undo:
+    """Trace every broker that is made from now on."""
+    middleware = PerftraceMiddleware()
+
+    def broker_made(wrapped: Any, broker: taskiq.AsyncBroker, args: Any, kwargs: Any) -> None:
+        wrapped(*args, **kwargs)
+        if not any(isinstance(one, PerftraceMiddleware) for one in broker.middlewares):
+            broker.add_middlewares(middleware)
+
+    undo_patch = patch(taskiq.AsyncBroker, "__init__", broker_made)
+
+    def undo() -> None:
+        middleware._is_on = False
+        undo_patch()
+
+    return undo

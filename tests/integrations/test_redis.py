@@ -1,0 +1,78 @@
+"""The redis clients on a server in memory; on a real one in `tests/peers`."""
+
+import asyncio
+
+import fakeredis
+import pytest
+import redis
+
+import perftrace
+from perftrace.integrations import instrument, uninstrument
+from perftrace.testing import capture
+
+
+@pytest.fixture
+def clients():
+    """Give what makes a client, plain and with asyncio."""
+    server = fakeredis.FakeServer()
+    return lambda: fakeredis.FakeRedis(server=server), lambda: fakeredis.FakeAsyncRedis(server=server)
+
+
+def work(clients):
+    """Do the same with either client; gives what came of it."""
+
+    def plain():
+        with clients[0]() as client:
+            client.set("user:7", "secret")
+            with client.pipeline() as pipe:
+                pipe.get("user:7")
+                pipe.incr("count:7")
+                answers = pipe.execute()
+            client.delete("count:7")
+            with pytest.raises(redis.ResponseError):
+                client.incr("user:7")
+            waited = client.blpop(["nothing"], timeout=0.01)
+            return answers, waited
+
+    async def with_asyncio():
+        async with clients[1]() as client:
+            await client.set("user:7", "secret")
+            async with client.pipeline() as pipe:
+                pipe.get("user:7")
+                pipe.incr("count:7")
+                answers = await pipe.execute()
+            await client.delete("count:7")
+            with pytest.raises(redis.ResponseError):
+                await client.incr("user:7")
+            waited = await client.blpop(["nothing"], timeout=0.01)
+            return answers, waited
+
+    yield plain
+    yield lambda: asyncio.run(with_asyncio())
+
+
+def test_a_command_is_an_operation_and_a_pipeline_one(clients):
+    """Named by the command, without keys and values; failures are the caller's; waiting is none."""
+    instrument("redis")
+    for run in work(clients):
+        with capture() as records, perftrace.operation("handler"):
+            assert run() == ([b"secret", 1], None)
+        *commands, handler = records
+        ours = [r for r in commands if "CLIENT" not in r.name]
+        assert [(r.name, r.outcome) for r in ours] == [
+            ("redis SET", "ok"), ("redis pipeline", "ok"), ("redis DEL", "ok"), ("redis INCRBY", "error"),
+        ]  # fmt: skip
+        assert {r.parent for r in ours} == {handler.span}
+        assert ours[1].attributes == {"db.system.name": "redis", "db.operation.batch.size": 2}
+        assert not [r for r in records if "user:7" in str(r.attributes) or "secret" in str(r.attributes)]
+
+
+@pytest.mark.parametrize("off", [lambda: perftrace.configure(sinks=[]), lambda: uninstrument("redis")])
+def test_nothing_is_traced_without_wish(clients, off):
+    """And the answers are the same."""
+    instrument("redis")
+    for run in work(clients):
+        with capture() as records:
+            off()
+            assert run() == ([b"secret", 1], None)
+        assert records == []
