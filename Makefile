@@ -6,7 +6,7 @@ READY = $(VENV)/.ready
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: demo quickstart test faults test-peers soak ci lint types bench matrix clean help
+.PHONY: demo quickstart test faults test-peers docs soak ci lint types bench matrix clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -27,10 +27,13 @@ test-peers:  ## against servers of the system's packages: Redis and PostgreSQL (
 	@$(MAKE) --no-print-directory .venv-peers/.ready VENV=.venv-peers GROUP=peers
 	PERFTRACE_PEERS=1 .venv-peers/bin/python -m pytest tests/peers
 
+docs: $(READY)  ## the documentation as HTML in docs/_build; a warning is an error
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build
+
 soak: $(READY)  ## ten minutes under load: memory, descriptors and threads stay flat
 	$(PY) tests/faults/soak.py
 
-ci: lint types test matrix  ## what must be green before anything lands
+ci: lint types docs test matrix  ## what must be green before anything lands
 
 lint: $(READY)  ## style and format
 	$(PY) -m ruff check .
@@ -51,7 +54,7 @@ matrix:  ## all tests on each other supported Python that pyenv has
 	done
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf docs/_build .venv .venv-* .mypy_cache .ruff_cache .pytest_cache
 
 # Stale when the project file or this one changed: made again from nothing, so that no removed package lingers.
 $(READY): pyproject.toml Makefile
