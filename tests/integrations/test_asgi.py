@@ -171,6 +171,6 @@ def test_litestar_names_its_routes_too(serve):
     url = serve(litestar.Litestar([get_user], middleware=[PerftraceMiddleware]))
     with capture() as records:
         assert httpx.get(f"{url}/users/7").json() == 7
-    (record,) = ended(records, 1)
+        (record,) = ended(records, 1)
     assert record.name == "GET /users/{user}"
     assert names(record) == ["looked_up", "responding", "responded"]
