@@ -80,14 +80,14 @@ class TelegramTracing:
         if delivery is None or not is_ours or not is_wanted() or not isinstance(update, telegram.Update):
             return await wrapped(*args, **kwargs)
         user, message = update.effective_user, update.effective_message
-        date = None if message is None else message.edit_date or message.date
+        date = None if message is None or update.callback_query else message.edit_date or message.date
         kind = next((name for name in telegram.Update.ALL_TYPES if getattr(update, name, None) is not None), "update")
         block = operation(
             name_of(handler.callback) or kind,
             key=None if user is None else user.id,
             attributes={
                 "telegram.update_id": update.update_id, "telegram.type": kind,
-                **delivery.marks(None if update.callback_query else date),
+                **delivery.marks(date),
             },
             queued=delivery.waited(),
         )  # fmt: skip

@@ -10,6 +10,9 @@ import pytest
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.dispatcher.event.bases import SkipHandler
+from aiogram.webhook.aiohttp_server import SimpleRequestHandler
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 import perftrace
 from perftrace.integrations import instrument, uninstrument
@@ -158,3 +161,29 @@ def test_without_a_sink_or_uninstrumented_the_bot_runs_as_ever(serve, off):
         own.message()(on_text)
     assert seen[0] == seen[1]
     assert plain == [[], []]
+
+
+def test_updates_by_webhook_and_those_that_are_late(serve):
+    """Through aiogram's own webhook server; a body that is no JSON makes no operation."""
+    tracing = AiogramTracing(late_after=0.01)
+
+    async def main():
+        dispatcher = aiogram.Dispatcher()
+        dispatcher.include_router(router())
+        bot = aiogram.Bot("42:TEST", session=AiohttpSession(api=TelegramAPIServer.from_base(serve(telegram([])))))
+        tracing.trace(dispatcher)
+        tracing.watch(bot)
+        app = web.Application()
+        SimpleRequestHandler(dispatcher, bot, handle_in_background=False).register(app, "/hook")
+        async with TestServer(app, host="127.0.0.1") as server, TestClient(server) as client:
+            assert (await client.post("/hook", json=message(5, "hi"))).status == 200
+            assert (await client.post("/hook", json=click(6))).status == 200
+            assert (await client.post("/hook", data=b"{oh")).status >= 400
+
+    with capture() as records:
+        asyncio.run(main())
+    (slow,) = (r for r in records if r.name == "on_text")
+    (quick,) = (r for r in records if r.name == "on_click")
+    assert slow.attributes["telegram.late"] is True
+    assert "telegram.late" not in quick.attributes
+    assert {r.name for r in records} == {"on_text", "on_click", "telegram.SendMessage"}
