@@ -1,0 +1,134 @@
+"""Records put together to trees: who called whom, on one time axis for each trace."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from perftrace.analysis.report import END
+from perftrace.core.record import Record
+
+
+class Node:
+    """A run in its tree; times in nanoseconds on the axis of its root.
+
+    `end` is at least `start`. A child of another process is clipped to its parent, as clocks disagree; one of the same
+    process that outlives its parent was awaited by nobody.
+    """
+
+    __slots__ = ("children", "end", "is_awaited", "parent", "record", "start")
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.parent: Node | None = None
+        self.children: list[Node] = []
+        self.start = record.start
+        self.end = record.start + max(0, record.duration_ns)
+        self.is_awaited = True
+
+    def __repr__(self) -> str:
+        return f"Node({self.record.name!r}, {self.start}, {self.end})"
+
+    @property
+    def name(self) -> str:
+        """The operation."""
+        return self.record.name
+
+    def walk(self) -> "Iterator[Node]":
+        """Give the node and all below it, parents first, children by their start."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
+    def cuts(self) -> list[tuple[int, str]]:
+        """Give where its segments end, and their names: the checkpoints in order, then `(end)`.
+
+        A checkpoint that lies past the end, or before the one before it, is moved there.
+        """
+        found, before = [], self.start
+        for name, _, elapsed, _ in self.record.marks:
+            before = min(max(before, self.start + elapsed), self.end)
+            found.append((before, name))
+        found.append((self.end, END))
+        return found
+
+
+class Forest:
+    """All traces of a source."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.duplicates = 0
+        """Records left out, as one with the same trace and span was there."""
+        self.orphans = 0
+        """Runs whose parent is not in the source: they count as roots."""
+        nodes: dict[tuple[int, int], Node] = {}
+        anonymous: list[Node] = []
+        for record in records:
+            key = (record.trace, record.span)
+            if not record.trace:
+                anonymous.append(Node(record))  # of a log file, which knows no parents
+            elif key in nodes:
+                self.duplicates += 1
+            else:
+                nodes[key] = Node(record)
+        self.roots: list[Node] = []
+        for node in nodes.values():
+            parent = None if node.record.parent is None else nodes.get((node.record.trace, node.record.parent))
+            if parent is None or parent is node:
+                self.orphans += node.record.parent is not None
+                self.roots.append(node)
+            else:
+                node.parent = parent
+                parent.children.append(node)
+        self._break_cycles(nodes.values())
+        self.roots.extend(anonymous)
+        self.roots.sort(key=lambda node: node.start)
+        self._place()
+
+    def nodes(self) -> Iterator[Node]:
+        """Give all runs, trace by trace."""
+        for root in self.roots:
+            yield from root.walk()
+
+    def _break_cycles(self, nodes: Iterable[Node]) -> None:
+        """Make a root of one node of each circle of parents, which only damaged data has."""
+        reached = {id(node) for node in self.nodes()}
+        for node in nodes:
+            if id(node) not in reached:
+                parent = node.parent
+                assert parent is not None
+                parent.children.remove(node)
+                node.parent = None
+                self.roots.append(node)
+                reached.update(id(below) for below in node.walk())
+
+    def _place(self) -> None:
+        """Put children on their root's axis: by the monotonic clock within a process, by the wall clock between.
+
+        Find those that outlive their parents meanwhile: where a pair of names does so once, nobody ever awaits it.
+        """
+        pairs: defaultdict[tuple[str, str], list[Node]] = defaultdict(list)
+        outliving = set()
+        for node in self.nodes():
+            for child in node.children:
+                length = child.end - child.start
+                if _is_same_process(node, child):
+                    offset = child.record.start_mono - node.record.start_mono
+                    pair = (node.name, child.name)
+                    pairs[pair].append(child)
+                    child.start = max(node.start + offset, node.start)
+                    child.end = child.start + length
+                    if offset + length > node.record.duration_ns:
+                        outliving.add(pair)
+                        continue
+                end = child.start + length
+                child.start = min(max(child.start, node.start), node.end)
+                child.end = min(max(child.start, end), node.end)
+            node.children.sort(key=lambda child: (child.start, child.end, child.record.span))
+        for pair in outliving:
+            for node in pairs[pair]:
+                node.is_awaited = False
+
+
+def _is_same_process(parent: Node, child: Node) -> bool:
+    return parent.record.pid == child.record.pid and bool(parent.record.start_mono and child.record.start_mono)

@@ -1,0 +1,69 @@
+"""What the commands share that read sources: records, and what is told of the reading."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from perftrace.formats.line import escape
+from perftrace.sources.files import FileSource
+from perftrace.sources.reading import Books
+
+_MAX_NAMED = 5
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Let a command take sources."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a log file, JSON lines, a trace directory, or - for standard input"
+    )
+
+
+def tell(source: FileSource, files: Sequence[str]) -> int:
+    """Say on standard error what could not be read; gives the exit status, 2 where that is anything or all.
+
+    Call it when the source has been read.
+    """
+    for error in source.errors:
+        print(f"perftrace: {error}", file=sys.stderr)
+    _tell_of_skipped(source.books)
+    if not source.books.used and not source.errors:
+        print(f"perftrace: {_nothing(files, source.books)}", file=sys.stderr)
+    return 2 if source.errors or not source.books.used else 0
+
+
+def answer(command: str, books: Books, **found: Any) -> dict[str, Any]:
+    """Make what `--json` prints."""
+    places = [{"file": file, "line": line} for file, line in books.first_not_understood]
+    read = {
+        "lines": books.lines,
+        "used": books.used,
+        "not_understood": books.not_understood,
+        "first_not_understood": places,
+        "newer": books.newer,
+        "skipped": books.skipped,
+    }
+    return {"v": 1, "command": command, "source": read, **found}
+
+
+def _tell_of_skipped(books: Books) -> None:
+    """Say what was left out on purpose."""
+    if books.newer:
+        print(
+            f"perftrace: {books.newer} lines were written by a newer perftrace; upgrade to read them", file=sys.stderr
+        )
+    if books.skipped:
+        names = ", ".join(escape(name) for name in books.skipped[:_MAX_NAMED])
+        more = f" and {len(books.skipped) - _MAX_NAMED} more" if len(books.skipped) > _MAX_NAMED else ""
+        print(f"perftrace: passed over, as they hold no records: {names}{more}", file=sys.stderr)
+
+
+def _nothing(files: Sequence[str], books: Books) -> str:
+    """Say in one line why there is nothing to tell."""
+    names = ", ".join(files)
+    if not books.lines:
+        return f"{names}: empty"
+    if not books.not_understood:
+        return f"{names}: no line of perftrace among {books.lines} lines"
+    file, line = books.first_not_understood[0]
+    return f"{names}: none of the {books.not_understood} lines of perftrace is understood; the first is {file}:{line}"
