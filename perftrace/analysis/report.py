@@ -96,15 +96,15 @@ class _Samples:
     segments: "dict[str, array[int]]" = field(default_factory=dict)
 
 
-def report(records: Iterable[Record], unfinished: Sequence[Record] = ()) -> Report:
+def report(records: Iterable[Record], unfinished: Sequence[Record] = (), *, slowest: int = SLOWEST) -> Report:
     """Sum up records.
 
     records: finished operations; read once, in any order. unfinished: what never ended; it is
     looked at after `records` has been read, so a source may fill it meanwhile. A record that sampling
-    kept stands for as many runs as it weighs: in counts, totals and percentiles.
+    kept stands for as many runs as it weighs: in counts, totals and percentiles. slowest: how many runs are listed.
     """
     operations: dict[str, dict[float, _Samples]] = {}
-    slowest: list[tuple[int, int, Record]] = []
+    longest: list[tuple[int, int, Record]] = []
     for number, record in enumerate(records):
         by_weight = operations.get(record.name)
         if by_weight is None:
@@ -123,16 +123,16 @@ def report(records: Iterable[Record], unfinished: Sequence[Record] = ()) -> Repo
             if lengths is None:
                 lengths = segments[name] = array("q")
             lengths.append(length)
-        if len(slowest) < SLOWEST:
-            heapq.heappush(slowest, (duration, -number, record))
-        elif duration > slowest[0][0]:
-            heapq.heapreplace(slowest, (duration, -number, record))
+        if len(longest) < slowest:
+            heapq.heappush(longest, (duration, -number, record))
+        elif duration > longest[0][0]:
+            heapq.heapreplace(longest, (duration, -number, record))
     for record in unfinished:
         operations.setdefault(record.name, {}).setdefault(1.0, _Samples()).never_ended += 1
     found = [_operation(name, by_weight) for name, by_weight in operations.items()]
     return Report(
         sorted(found, key=lambda operation: (-operation.total, operation.name)),
-        [_run(record) for _, _, record in sorted(slowest, reverse=True)],
+        [_run(record) for _, _, record in sorted(longest, reverse=True)],
         [NeverEnded(r.operation_id, r.name, r.marks[-1][0] if r.marks else None) for r in unfinished],
     )
 

@@ -70,8 +70,7 @@ def report_text(report: Report, books: Books, language: Language) -> str:
     words = WORDS[language]
     parts = [_first(report, words), table(words.columns, _rows(report, words), left=(0, 11))]
     if report.slowest:
-        runs = [_run_row(run, language) for run in report.slowest]
-        parts.append(f"{words.slowest}\n{table(words.run_columns, runs, left=(0, 2, 3))}")
+        parts.append(f"{words.slowest}\n{runs_text(report.slowest, language)}")
     if report.never_ended:
         shown = report.never_ended[:MAX_NEVER_ENDED]
         lines = [words.never_ended.format(count=len(report.never_ended))]
@@ -85,6 +84,11 @@ def report_text(report: Report, books: Books, language: Language) -> str:
     counts = {"lines": books.lines, "used": books.used, "not_understood": books.not_understood}
     parts.append(words.read.format(**counts) + "\n")
     return "\n".join(part for part in parts if part)
+
+
+def runs_text(runs: Sequence[Run], language: Language) -> str:
+    """Write the slowest runs as a table."""
+    return table(WORDS[language].run_columns, [_run_row(run, language) for run in runs], left=(0, 2, 3))
 
 
 def _first(report: Report, words: Words) -> str:

@@ -1,0 +1,46 @@
+"""`perftrace slowest SOURCE...`: the slowest runs, to be looked at with `show`."""
+
+import argparse
+import dataclasses
+import json
+
+from perftrace.analysis.report import report
+from perftrace.cli.reading import add_sources, answer, tell
+from perftrace.sources.files import FileSource
+from perftrace.views.terminal import runs_text
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "slowest",
+        parents=[common],
+        help="the slowest runs",
+        description="Lists the runs that took longest, with the segment that took most of each.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--count", type=_count, default=10, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument("--operation", metavar="NAME", help="of this operation only")
+    add_sources(parser)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    source = FileSource(options.files)
+    wanted = (record for record in source if options.operation in (None, record.name))
+    found = report(wanted, slowest=options.count).slowest
+    status = tell(source, options.files)
+    if source.books.used:
+        if options.json:
+            runs = [dataclasses.asdict(one) for one in found]
+            print(json.dumps(answer("slowest", source.books, slowest=runs), ensure_ascii=False))
+        else:
+            print(runs_text(found, options.language), end="")
+    return status
