@@ -47,6 +47,10 @@ def test_the_planted_bottlenecks_are_named_and_whatever_goes_wrong_is_told(how, 
         assert f"  {step} " in output
     assert operations["button_click"]["count"] == operations["photo_message"]["count"] == USERS
 
+    assert main(["whatif", "--json", "confirm_generation", str(tmp_path / "traces")]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert (steps[0]["operation"], steps[0]["segment"]) == ("confirm_generation", "download")
+
     records = sources.open(str(tmp_path / "traces")).records
     by_span = {record.span: record for record in records}
     delivered = [record for record in records if record.name == "deliver_picture"]

@@ -1,6 +1,7 @@
 """What the commands share that read sources: records, and what is told of the reading."""
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -67,3 +68,11 @@ def _nothing(files: Sequence[str], books: Books) -> str:
         return f"{names}: no line of perftrace among {books.lines} lines"
     file, line = books.first_not_understood[0]
     return f"{names}: none of the {books.not_understood} lines of perftrace is understood; the first is {file}:{line}"
+
+
+def needs_numpy(command: str) -> bool:
+    """Tell whether numpy is there; if not, say what helps."""
+    if importlib.util.find_spec("numpy") is not None:
+        return True
+    print(f"perftrace: {command} needs numpy: pip install 'perftrace-toolkit[analysis]'", file=sys.stderr)
+    return False
