@@ -12,7 +12,7 @@ from perftrace import sources
 from perftrace.cli import main
 
 RUN = Path(__file__).parent.parent / "docs" / "examples" / "photo_bot" / "run.py"
-USERS = 30
+USERS = 24
 PLANTED = {"button_click": "check_state", "confirm_generation": "download", "call_studio": "build"}
 FLOWS = {
     "button_click": ["queue", "check_state", "dispatch", "handle"],

@@ -7,7 +7,7 @@ from pictures import opened, saved
 
 from perftrace import checkpoint, timed
 
-TIMEOUT = 0.5
+TIMEOUT = 0.3
 """Seconds that the service has to take a job."""
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from bot_api import Answer, BotApi
 
 FEATURES = ("restore", "sketch", "sepia", "upscale")
-ARRIVE_A_SECOND = 4
+ARRIVE_A_SECOND = 2
 PATIENCE = 20.0
 
 
@@ -37,7 +37,7 @@ class User:
 
     async def _visit(self) -> str:
         photo = [{"file_id": f"{size}/{self.number}", "file_unique_id": f"{size}{self.number}", "width": side,
-                  "height": side} for size, side in (("preview", 160), ("original", 240))]  # fmt: skip
+                  "height": side} for size, side in (("preview", 160), ("original", 320))]  # fmt: skip
         await self._hand_in(self.api.click(self.number, f"feature:{self.feature}"))
         await self._hears("sendMessage")
         await asyncio.sleep(self.thinks)
