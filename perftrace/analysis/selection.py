@@ -1,0 +1,110 @@
+"""Which records count: by operation, time, and what they carry."""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from perftrace.core.record import Record
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNIX = re.compile(r"\d{9,}(?:\.\d+)?")
+_OWN: dict[str, Callable[[Record], object]] = {
+    "key": lambda record: record.key,
+    "operation": lambda record: record.name,
+    "outcome": lambda record: record.outcome,
+    "error_type": lambda record: record.error_type,
+    "pid": lambda record: record.pid,
+}
+"""What is asked for by name and is no attribute; an attribute of that name comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Records that fulfil all conditions."""
+
+    operation: str | None = None
+    since: float | None = None
+    """Unix seconds; a run counts by its start."""
+    until: float | None = None
+    """The same; a run that starts then does not count."""
+    where: tuple[tuple[str, str], ...] = ()
+    """Names and values that a record must have, see `value_of`."""
+
+    def of(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Give those that count."""
+        return filter(self.has, records) if self != Selection() else iter(records)
+
+    def has(self, record: Record) -> bool:
+        """Tell whether a record counts."""
+        return (
+            (self.operation is None or record.name == self.operation)
+            and (self.since is None or record.start >= self.since * 1e9)
+            and (self.until is None or record.start < self.until * 1e9)
+            and all(value_of(record, name) == value for name, value in self.where)
+        )
+
+
+def value_of(record: Record, name: str) -> str | None:
+    """Give what a record carries under a name, as text; None where it carries nothing.
+
+    That is an attribute of it, or of its last checkpoint that has one; its key, by the key's name or as `key`; or one
+    of `operation`, `outcome`, `error_type` and `pid`.
+    """
+    value: object = None
+    if name in record.attributes:
+        value = record.attributes[name]
+    elif name == record.key_name and record.key is not None:
+        value = record.key
+    else:
+        for _, _, _, attributes in reversed(record.marks):
+            if attributes and name in attributes:
+                value = attributes[name]
+                break
+        else:
+            value = _OWN[name](record) if name in _OWN else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
+
+
+def parse_time(text: str, now: float | None = None) -> float:
+    """Read a point in time: unix seconds, ISO 8601 (local time where it names no zone), or `90s`, `2h`, `7d` ago.
+
+    now: unix seconds. Gives unix seconds; raises ValueError with what is accepted.
+    """
+    if ago := _AGO.fullmatch(text):
+        return (time.time() if now is None else now) - float(ago[1]) * _UNITS[ago[2]]
+    if _UNIX.fullmatch(text):
+        return float(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        accepted = "2h, 7d, 2026-11-01, 2026-11-01T09:30+08:00 or unix seconds"
+        raise ValueError(f"not a time: {text!r}; write {accepted}") from None
+
+
+def parse_condition(text: str) -> tuple[str, str]:
+    """Read `name=value`; raises ValueError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"not a condition: {text!r}; write name=value, as in size=large or key=user_42")
+    return name, value
+
+
+def parse_group(text: str, now: float | None = None) -> Selection:
+    """Read what one side of a comparison within a source is: `name=value`, or `START..END`, one end of it left out.
+
+    Raises ValueError.
+    """
+    if "=" in text:
+        return Selection(where=(parse_condition(text),))
+    start, dots, end = text.partition("..")
+    if not dots or not (start or end):
+        raise ValueError(f"neither a time range nor a condition: {text!r}; write START..END or name=value")
+    since, until = (parse_time(side, now) if side else None for side in (start, end))
+    if since is not None and until is not None and since >= until:
+        raise ValueError(f"the time range {text!r} ends before it starts")
+    return Selection(since=since, until=until)
