@@ -91,7 +91,8 @@ def runs(factor=1.0, count=400, seed=1, name="photo", mean_ms=50):
     step, rest = (mean * np.exp(0.2 * generator.standard_normal(count)) for mean in (mean_ms * factor, mean_ms / 5))
     return [
         run(name, number + 1, number * 1000, number * 1000 + a + b, marks=[("download", a)]).replace(
-            trace=seed * 10**6 + number, attributes={"size": "large" if number % 2 else "small"}
+            trace=sum(name.encode()) * 10**9 + seed * 10**6 + number,
+            attributes={"size": "large" if number % 2 else "small"},
         )
         for number, (a, b) in enumerate(zip(step, rest, strict=True))
     ]

@@ -20,11 +20,11 @@ def run(name, span, start, end, parent=None, *, pid=1, marks=(), **fields):
         trace=1,
         span=span,
         parent=parent,
-        start=10**18 + start * MS,
-        start_mono=5 * 10**9 + start * MS,
-        duration_ns=(end - start) * MS,
+        start=10**18 + int(start * MS),
+        start_mono=5 * 10**9 + int(start * MS),
+        duration_ns=int((end - start) * MS),
         pid=pid,
-        marks=[(mark, "", at * MS, {}) for mark, at in marks],
+        marks=[(mark, "", int(at * MS), {}) for mark, at in marks],
         **fields,
     )
 
