@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from perftrace.analysis.selection import Selection, parse_condition, parse_time
 from perftrace.formats.line import escape
 from perftrace.sources.files import FileSource
 from perftrace.sources.reading import Books
@@ -18,6 +19,52 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="a log file, JSON lines, a trace directory, or - for standard input"
     )
+
+
+def add_selection(parser: argparse.ArgumentParser, *, operation: bool = True) -> None:
+    """Let a command look at a part of its sources only.
+
+    operation: whether by operation, too.
+    """
+    if operation:
+        parser.add_argument("--operation", metavar="NAME", help="of this one only")
+    parser.add_argument(
+        "--since", type=_time, metavar="TIME", help="runs that started then or later: 2h, 7d, 2026-11-01, unix seconds"
+    )
+    parser.add_argument("--until", type=_time, metavar="TIME", help="runs that started before then")
+    parser.add_argument(
+        "--where",
+        type=_condition,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="runs with this attribute, key or outcome; may be given more than once",
+    )
+
+
+def selection_of(options: argparse.Namespace) -> Selection:
+    """Give what the options select."""
+    return Selection(getattr(options, "operation", None), options.since, options.until, tuple(options.where))
+
+
+def nothing_left() -> int:
+    """Say that the source has records, but none that are selected; gives the exit status."""
+    print("perftrace: no record is left: see --operation, --since, --until and --where", file=sys.stderr)
+    return 1
+
+
+def _time(text: str) -> float:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _condition(text: str) -> tuple[str, str]:
+    try:
+        return parse_condition(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def tell(source: FileSource, files: Sequence[str]) -> int:

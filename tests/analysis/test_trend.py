@@ -1,0 +1,148 @@
+"""Trends: published change points found, none cried in noise, planted ones with size and date."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from perftrace.analysis.changes import change_points
+from perftrace.analysis.trend import trend
+from perftrace.cli import main
+from perftrace.views.trend import sparkline
+from tests.analysis.test_compare import noise, write
+from tests.analysis.test_path import run
+
+STEP = [1.02, 0.95, 0.99, 1.00, 1.12, 1.00, 1.01, 0.98, 1.01, 0.96, 0.50, 0.51, 0.48, 0.48, 0.55, 0.50, 0.49, 0.51, 0.50, 0.49]  # fmt: skip  # noqa: E501
+PUBLISHED = {
+    "single series": (STEP, [10]),
+    "series 1": ([1.02, 0.95, 0.99, 1.00, 1.12, 0.90, 0.50, 0.51, 0.48, 0.48, 0.55], [6]),
+    "series 2": ([2.02, 2.03, 2.01, 2.04, 1.82, 1.85, 1.79, 1.81, 1.80, 1.76, 1.78], [4]),
+    "many": ([1] * 5 + [5] * 8 + [9] * 8 + [3] * 9, [5, 13, 21]),
+    "sequence": ([0.3, 2.4, 1.5, -0.9, -0.5, 99.7, 98.3, 99.1, 149.0, 149.7, 149.5, 149.1, 148.8, 150.0], [5, 8]),
+    "from zero": ([0.0, 0.0, 0.0, 1.00, 1.12, 0.90, 0.50, 0.51, 0.48, 0.48, 0.55], [3, 6]),
+    "none": ([1.00, 1.02, 1.05, 0.95, 0.98] * 2, []),
+}
+"""Series of Apache Otava's own tests (analysis_test, series_test, change_point_divisive_test) and what it finds there;
+for the one from zero Otava asserts that there are two of which the first is 3."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_change_points_are_found(name):
+    """No more, no fewer, at the same places."""
+    series, places = PUBLISHED[name]
+    found = change_points(np.array(series, dtype=float))
+    assert [change.place for change in found] == places
+    assert all(0 < change.p <= 0.01 for change in found)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize(("length", "trials"), [(12, 100), (40, 40)])
+def test_no_change_is_cried_in_noise(correlation, length, trials):
+    """However alike neighbours are: in no more than 1 of 100 nominally, so 3 of them at most."""
+    generator = np.random.default_rng(3)
+    alarms = sum(bool(change_points(noise(generator, length, correlation))) for _ in range(trials))
+    assert alarms <= 0.03 * trials
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
+@pytest.mark.parametrize("size", [6, -8])
+def test_a_planted_change_is_found_within_a_window(correlation, size):
+    """Six times the noise."""
+    generator = np.random.default_rng(4)
+    for _ in range(6):
+        series = noise(generator, 30, correlation)
+        series[18:] += size
+        assert any(abs(change.place - 18) <= 1 for change in change_points(series))
+
+
+def test_what_has_no_noise_at_all():
+    """Constants have no change, a step of two levels has one; too short series have none."""
+    assert change_points(np.ones(50)) == []
+    assert [change.place for change in change_points(np.array([1.0] * 10 + [2.0] * 10))] == [10]
+    assert change_points(np.array([1.0] * 4 + [2.0] * 4)) == []
+
+
+MINUTE = 60
+
+
+def bot(minutes, took, *, rate=30, failing=lambda minute: 0.0, seed=1):
+    """Make runs, so many a minute, with a median in milliseconds and a share of failures that the minute says."""
+    generator = np.random.default_rng(seed)
+    records = []
+    for minute in range(minutes):
+        for number in range(rate(minute) if callable(rate) else rate):
+            start = (minute * MINUTE + number) * 1000 + 40_000  # whole minutes, as run() starts at 01:46:40
+            length = took(minute) * math.exp(0.2 * generator.standard_normal())
+            outcome = "error" if generator.random() < failing(minute) else "ok"
+            record = run("photo", len(records) + 1, start - 20_000, start - 20_000 + length)
+            records.append(record.replace(trace=len(records) + 1, outcome=outcome))
+    return records
+
+
+def changes(found):
+    (operation,) = found.operations
+    first = operation.windows[0].start
+    return [(change.metric, round((change.at - first) / found.window)) for change in operation.changes]
+
+
+def test_a_change_has_its_metric_its_size_and_its_date():
+    """The step of both percentiles, the failures that began, the rate that fell."""
+    found = trend(bot(40, lambda minute: 50 if minute < 25 else 80), 60)
+    assert changes(found) == [("p50", 25), ("p95", 25)]
+    p50 = found.operations[0].changes[0]
+    assert p50.before == pytest.approx(0.05, rel=0.1)
+    assert p50.after == pytest.approx(0.08, rel=0.1)
+    assert p50.p <= 0.01
+    assert changes(trend(bot(40, lambda _: 50, failing=lambda minute: 0.3 * (minute >= 15)), 60)) == [("failures", 15)]
+    assert changes(trend(bot(40, lambda _: 50, rate=lambda minute: 30 if minute < 20 else 10), 60)) == [("rate", 20)]
+    assert changes(trend(bot(40, lambda _: 50), 60)) == []
+    assert changes(trend(bot(40, lambda minute: 50 if minute < 20 else 51.5, seed=2), 60)) == []
+
+
+def test_windows_start_at_multiples_of_their_length_and_empty_ones_are_there():
+    """The default is a round length of which there are at most 60; too many are refused."""
+    records = [run("a", n, at * 1000, at * 1000 + 5).replace(trace=n) for n, at in enumerate((0, 1, 200, 3600), 1)]
+    found = trend(records)
+    assert found.window == 120
+    (operation,) = found.operations
+    assert [window.start % 120 for window in operation.windows] == [0] * len(operation.windows)
+    assert [window.count for window in operation.windows if window.count] == [2, 1, 1]
+    assert [window.p50 for window in operation.windows[3:5]] == [None, None]
+    assert operation.needed == 7
+    with pytest.raises(ValueError, match="3601 windows of 1 s are too many"):
+        trend(records, 1)
+    assert trend([]).operations == []
+    far = [*records, run("a", 9, 0, 5).replace(trace=9, start=10**18 + 10**9 * 86_400 * 5_000)]
+    assert trend(far).window % 86_400 == 0
+
+
+def test_a_sparkline_goes_from_the_least_to_the_largest():
+    """With a blank where there is nothing."""
+    assert sparkline([1.0, None, 8.0, 4.5]) == "▁ █▅"
+    assert sparkline([2.0, 2.0]) == "▁▁"
+    assert sparkline([]) == ""
+
+
+def test_the_command_tells_changes_in_either_language_and_as_data(tmp_path, capsys):
+    """Filters, bad lengths, too few windows and nothing left are told."""
+    path = write(tmp_path / "a.jsonl", bot(40, lambda minute: 50 if minute < 25 else 80))
+    assert main(["trend", path, "--window", "1m", "--language", "en"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Windows of 1m, 40 from 2001-09-09")
+    assert "Lasting changes:" in text
+    assert main(["trend", path, "--language", "zh"]) == 0
+    assert "持续的变化:" in capsys.readouterr().out
+    assert main(["trend", path, "--json", "--window", "60s"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["command"], answer["window"], answer["source"]["used"]) == ("trend", 60.0, 1200)
+    assert [change["metric"] for change in answer["operations"][0]["changes"]] == ["p50", "p95"]
+    assert main(["trend", path, "--window", "10m", "--language", "en"]) == 0
+    assert "photo has runs in 5 windows; it takes 5 more to tell changes from noise" in capsys.readouterr().out
+    assert main(["trend", path, "--window", "1s"]) == 2
+    assert "are too many" in capsys.readouterr().err
+    assert main(["trend", path, "--operation", "other"]) == 1
+    assert "no record is left" in capsys.readouterr().err
+    for wrong in ("0s", "5", "-1m", "m"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["trend", path, f"--window={wrong}"])
