@@ -65,9 +65,12 @@ def value_of(record: Record, name: str) -> str | None:
                 break
         else:
             value = _OWN[name](record) if name in _OWN else None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)
+    return None if value is None else text_of(value)
+
+
+def text_of(value: object) -> str:
+    """Write a value as conditions name it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def parse_time(text: str, now: float | None = None) -> float:

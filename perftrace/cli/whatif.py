@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
         return status or 1
     if options.json:
-        assumption = ASSUMPTION["en"]
+        assumption = ASSUMPTION[options.language]
         data = answer("whatif", source.books, assumption=assumption, **dataclasses.asdict(found))
         print(json.dumps(data, ensure_ascii=False))
     else:

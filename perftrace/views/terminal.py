@@ -200,6 +200,11 @@ def shorten(text: str) -> str:
     return f"{_fitting(text, MAX_NAME // 2)}…{_fitting(text[::-1], MAX_NAME // 2 - 1)[::-1]}"
 
 
+def step_name(operation: str, segment: str) -> str:
+    """Name a step: the operation and a segment of it."""
+    return f"{shorten(operation)}.{shorten(segment)}"
+
+
 def _fitting(text: str, columns: int) -> str:
     """Give as much of a text's beginning as fits."""
     for number, character in enumerate(text):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from perftrace.analysis.whatif import FasterStep, WhatIf
 from perftrace.formats.line import Language
-from perftrace.views.terminal import duration, shorten, table
+from perftrace.views.terminal import duration, shorten, step_name, table
 
 MAX_STEPS = 10
 """How many steps are listed; the rest is a number."""
@@ -59,7 +59,7 @@ def whatif_text(found: WhatIf, language: Language) -> str:
     first = words.first.format(
         operation=name,
         count=found.count,
-        step=_name(half),
+        step=step_name(half.operation, half.segment),
         gain=duration(half.gain),
         now=duration(half.p50.now),
         then=duration(half.p50.then),
@@ -71,13 +71,9 @@ def whatif_text(found: WhatIf, language: Language) -> str:
     )
 
 
-def _name(step: FasterStep) -> str:
-    return f"{shorten(step.operation)}.{shorten(step.segment)}"
-
-
 def _row(steps: list[FasterStep]) -> tuple[str, ...]:
     half = steps[1]
-    cells = [_name(half), *(duration(step.gain) for step in steps)]
+    cells = [step_name(half.operation, half.segment), *(duration(step.gain) for step in steps)]
     for change in (half.p50, half.p95):
         cells += [duration(change.now), duration(change.then), f"{duration(change.low)}..{duration(change.high)}"]
     return tuple(cells)

@@ -1,0 +1,59 @@
+"""`perftrace why OPERATION SOURCE...`: what makes the slow ones slow."""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+from perftrace.analysis.why import TAIL, TYPICAL, why
+from perftrace.cli.reading import add_sources, answer, needs_numpy, tell
+from perftrace.formats.line import escape
+from perftrace.sources.files import FileSource
+from perftrace.views.why import why_sentence, why_text
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "why",
+        parents=[common],
+        help="what makes the slow runs of an operation slow",
+        description="Holds the slowest runs of an operation against the typical ones: which steps of the critical path "
+        "take longer, and which attributes and keys the slowest have more often. Exit status 1 if the operation is "
+        "not in the source.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("operation", metavar="OPERATION", help="its name, as in the report")
+    add_sources(parser)
+    parser.add_argument(
+        "--tail", type=_tail, default=TAIL, metavar="P", help="where slow begins, as in 0.99 (default: %(default)s)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    if not needs_numpy("why"):
+        return 2
+    source = FileSource(options.files)
+    found = why(source, options.operation, options.tail)
+    status = tell(source, options.files)
+    if not source.books.used:
+        return status
+    if not found.count:
+        print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
+        return status or 1
+    if options.json:
+        sentence = why_sentence(found, options.language)
+        print(
+            json.dumps(answer("why", source.books, sentence=sentence, **dataclasses.asdict(found)), ensure_ascii=False)
+        )
+    else:
+        print(why_text(found, options.language), end="")
+    return status
+
+
+def _tail(text: str) -> float:
+    number = float(text)
+    if not TYPICAL[1] < number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between {TYPICAL[1]} and 1")
+    return number
