@@ -21,7 +21,7 @@ _SEED = 20_040
 class Samples:
     """Durations in the order of their starts, prepared for any percentile; any unit.
 
-    values, weights: arrays of one length, at least 2; a weight says how many runs a value stands for.
+    values, weights: arrays of one length, at least 1, for `draws` 2; a weight says how many runs a value stands for.
     """
 
     def __init__(self, values: "Numbers", weights: "Numbers") -> None:
@@ -34,8 +34,6 @@ class Samples:
         middles = np.cumsum(weights[order]) - weights[order] / 2
         # Where each value stands between 0 and 1: linear between ranks, definition 7, where all weights are 1.
         self._places = (middles - middles[0]) / max(middles[-1] - middles[0], 1e-300)
-        self.correlation_time = correlation_time(values)
-        self._length = self._block_length()
 
     def percentile(self, share: "float | Numbers") -> "Numbers":
         """Give percentiles, linear between ranks."""
@@ -53,8 +51,10 @@ class Samples:
         import numpy as np
 
         generator = np.random.default_rng((_SEED, seed))
-        blocks = self.count // self._length
-        used = blocks * self._length
+        time = correlation_time(self._values)
+        length = self._block_length(time)
+        blocks = self.count // length
+        used = blocks * length
         weights = self._weights[:used].reshape(blocks, -1)
         below = (self._values[:used].reshape(blocks, -1) <= self.percentile(share)) * weights
         weight = weights.sum(axis=1)
@@ -62,13 +62,13 @@ class Samples:
         drawn = generator.integers(0, blocks, (DRAWS, blocks))
         deviations = excess[drawn].sum(axis=1) / weight[drawn].sum(axis=1)
         wider = np.sqrt(blocks / (blocks - 1)) * students_t(0.975, blocks - 1) / NormalDist().inv_cdf(0.975)
-        too_short = min(0.5, (self.correlation_time - 1) / (4 * self._length))
+        too_short = min(0.5, (time - 1) / (4 * length))
         return self.percentile(np.clip(share - deviations * wider / np.sqrt(1 - too_short), 0.0, 1.0))
 
-    def _block_length(self) -> int:
+    def _block_length(self, time: float) -> int:
         """Give how many runs a block has: three correlation times, but at least six blocks, and no more than 400."""
         # Below a tenth more than none it is noise of the estimate.
-        wanted = math.ceil(_LENGTHS * self.correlation_time) if self.correlation_time > 1.15 else 1
+        wanted = math.ceil(_LENGTHS * time) if time > 1.15 else 1
         length = max(min(wanted, self.count // _BLOCKS_AT_LEAST), self.count // _BLOCKS_AT_MOST, 1)
         return min(length, self.count // 2)
 

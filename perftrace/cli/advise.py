@@ -1,0 +1,43 @@
+"""`perftrace advise SOURCE...`: what to change first."""
+
+import argparse
+import dataclasses
+import json
+
+from perftrace.analysis.advice import advise
+from perftrace.cli.reading import add_sources, answer, needs_numpy, tell
+from perftrace.sources.files import FileSource
+from perftrace.views.advice import advice_text, finding_text
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "advise",
+        parents=[common],
+        help="what to change first, with what it would save",
+        description="Looks for patterns that cost time (repeated lookups, N+1, sequential awaits, slow or retried "
+        "calls, blocking steps, cold starts, stalls), replays the traces without each, and ranks by what is saved.",
+    )
+    parser.set_defaults(run=run)
+    add_sources(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    if not needs_numpy("advise"):
+        return 2
+    source = FileSource(options.files)
+    found = advise(source)
+    status = tell(source, options.files)
+    if not source.books.used:
+        return status
+    if options.json:
+        findings = [
+            {**dataclasses.asdict(finding), "text": finding_text(finding, options.language)}
+            for finding in found.findings
+        ]
+        print(json.dumps(answer("advise", source.books, count=found.count, findings=findings), ensure_ascii=False))
+    else:
+        print(advice_text(found, options.language), end="")
+    return status
