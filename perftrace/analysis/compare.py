@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from perftrace.analysis.bootstrap import Interval, Samples, change_of
-from perftrace.analysis.report import END, segments_of
+from perftrace.analysis.segments import END, segments_of
 from perftrace.core.record import Record
 
 LEVEL = 0.95

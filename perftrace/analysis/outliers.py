@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from perftrace.analysis.path import critical_path
 from perftrace.analysis.replay import Step
-from perftrace.analysis.report import segments_of
 from perftrace.analysis.rules import Case, Rule
+from perftrace.analysis.segments import segments_of
 from perftrace.analysis.trees import Node
 
 ENOUGH = 20

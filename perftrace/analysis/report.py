@@ -1,16 +1,15 @@
 """Where the time goes: operations by total time, their segments, and the one to fix first."""
 
-import bisect
-import heapq
-import itertools
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from perftrace.analysis.percentiles import Weighed
+from perftrace.analysis.segments import END, segments_of
+from perftrace.analysis.tally import Samples, Tally
 from perftrace.core.record import Outcome, Record
 
-END = "(end)"
-"""The segment from the last checkpoint to the end."""
 SLOWEST = 10
 """How many of the slowest runs a report tells."""
 
@@ -32,10 +31,21 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Failures of one kind."""
+
+    type: str
+    """The exception's type, or `error` and `abandoned` where there was none."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class OperationReport:
     """The runs of one operation; times in seconds, percentiles None where no run finished."""
 
     name: str
+    group: str | None
+    """The value that its runs are grouped by; None where they are not."""
     count: int
     """Finished runs, whatever their outcome; the percentiles are over these."""
     failures: int
@@ -43,10 +53,20 @@ class OperationReport:
     cancelled: int
     never_ended: int
     total: float
+    self: float
+    """Without the time in which operations ran that it called in the same process."""
+    share: float
+    """Of the own time of all operations, 0 to 1."""
+    running: float | None
+    """How long its code, and what it called, held a thread, in those runs that know; None where none does."""
+    suspended: float | None
+    """The rest of these runs' time."""
     p50: float | None
     p95: float | None
     p99: float | None
     max: float | None
+    errors: list[Failure]
+    """The most frequent first."""
     segments: list[Segment]
     """In the order in which they were first seen; `(end)` last."""
 
@@ -79,137 +99,94 @@ class Report:
     """The whole answer."""
 
     operations: list[OperationReport]
-    """By total time, largest first."""
+    """In the order asked for; by total time, largest first, if none was."""
     slowest: list[Run]
     """Slowest first."""
     never_ended: list[NeverEnded]
+    duplicates: int
+    """Records left out, as one with the same trace and span was there."""
 
 
-@dataclass
-class _Samples:
-    """Durations of one operation, of runs of one weight, in nanoseconds: 8 bytes each, as percentiles need all."""
+ORDERS: dict[str, Callable[[OperationReport], tuple[float, str, str]]] = {
+    "total": lambda one: (-one.total, one.name, one.group or ""),
+    "self": lambda one: (-one.self, one.name, one.group or ""),
+    "count": lambda one: (-one.count, one.name, one.group or ""),
+    "failures": lambda one: (-one.failures, one.name, one.group or ""),
+    "p50": lambda one: (-(one.p50 or 0.0), one.name, one.group or ""),
+    "p95": lambda one: (-(one.p95 or 0.0), one.name, one.group or ""),
+    "p99": lambda one: (-(one.p99 or 0.0), one.name, one.group or ""),
+    "max": lambda one: (-(one.max or 0.0), one.name, one.group or ""),
+    "name": lambda one: (0.0, one.name, one.group or ""),
+}
+"""What operations can be sorted by."""
 
-    durations: "array[int]" = field(default_factory=lambda: array("q"))
-    failures: int = 0
-    cancelled: int = 0
-    never_ended: int = 0
-    segments: "dict[str, array[int]]" = field(default_factory=dict)
 
-
-def report(records: Iterable[Record], unfinished: Sequence[Record] = (), *, slowest: int = SLOWEST) -> Report:
+def report(
+    records: Iterable[Record],
+    unfinished: Sequence[Record] = (),
+    *,
+    slowest: int = SLOWEST,
+    by: str | None = None,
+    order: str = "total",
+) -> Report:
     """Sum up records.
 
     records: finished operations; read once, in any order. unfinished: what never ended; it is
     looked at after `records` has been read, so a source may fill it meanwhile. A record that sampling
     kept stands for as many runs as it weighs: in counts, totals and percentiles. slowest: how many runs are listed.
+    by: what the runs of an operation are grouped by: an attribute, a key, `outcome` ...; see `value_of` in
+    `perftrace.analysis.selection`. order: one of `ORDERS`.
     """
-    operations: dict[str, dict[float, _Samples]] = {}
-    longest: list[tuple[int, int, Record]] = []
-    for number, record in enumerate(records):
-        by_weight = operations.get(record.name)
-        if by_weight is None:
-            by_weight = operations[record.name] = {}
-        samples = by_weight.get(record.weight)
-        if samples is None:
-            samples = by_weight[record.weight] = _Samples()
-        duration = record.duration_ns
-        samples.durations.append(duration)
-        if record.outcome != "ok":
-            samples.failures += record.outcome in ("error", "abandoned")
-            samples.cancelled += record.outcome == "cancelled"
-        segments = samples.segments
-        for name, length in segments_of(record):
-            lengths = segments.get(name)
-            if lengths is None:
-                lengths = segments[name] = array("q")
-            lengths.append(length)
-        if len(longest) < slowest:
-            heapq.heappush(longest, (duration, -number, record))
-        elif duration > longest[0][0]:
-            heapq.heapreplace(longest, (duration, -number, record))
+    tally = Tally(by, slowest)
+    tally.add(records)
     for record in unfinished:
-        operations.setdefault(record.name, {}).setdefault(1.0, _Samples()).never_ended += 1
-    found = [_operation(name, by_weight) for name, by_weight in operations.items()]
+        tally.add_unfinished(record)
+    return summed(tally, unfinished, order)
+
+
+def summed(tally: Tally, unfinished: Sequence[Record] = (), order: str = "total") -> Report:
+    """Make the report of a tally, to which `unfinished` have been added."""
+    operations = [_operation(*group, by_weight) for group, by_weight in tally.operations.items()]
+    own = sum(operation.self for operation in operations)
+    operations = [replace(one, share=one.self / own if own else 0.0) for one in operations]
     return Report(
-        sorted(found, key=lambda operation: (-operation.total, operation.name)),
-        [_run(record) for _, _, record in sorted(longest, reverse=True)],
+        sorted(operations, key=ORDERS[order]),
+        [_run(record) for record in tally.longest()],
         [NeverEnded(r.operation_id, r.name, r.marks[-1][0] if r.marks else None) for r in unfinished],
+        tally.duplicates,
     )
 
 
-def segments_of(record: Record) -> list[tuple[str, int]]:
-    """Cut a finished run into its segments: name and nanoseconds, `(end)` last.
-
-    The first is left out where the start was not seen: nobody knows where it began.
-    """
-    segments = []
-    before = 0 if record.start_seen else None
-    for name, _, elapsed, _ in record.marks:
-        if before is not None:
-            segments.append((name, elapsed - before if elapsed > before else 0))
-        before = elapsed
-    if before is not None:
-        # Lines round to milliseconds, each on its own: a last checkpoint may seem to lie past the end.
-        segments.append((END, record.duration_ns - before if record.duration_ns > before else 0))
-    return segments
-
-
-def percentile(ordered: Sequence[int], share: float) -> float:
-    """Give a percentile of sorted numbers, linear between ranks (Hyndman and Fan's definition 7)."""
-    position = (len(ordered) - 1) * share
-    below = int(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
-
-
-class _Weighed:
-    """Numbers that each stand for as many as they weigh."""
-
-    def __init__(self, by_weight: Mapping[float, Sequence[int]]) -> None:
-        groups = {weight: values for weight, values in by_weight.items() if values}
-        self.count = round(sum(weight * len(values) for weight, values in groups.items()))
-        self.total = sum(weight * sum(values) for weight, values in groups.items())
-        self._ends: list[float] | None = None
-        """How many numbers there are up to each one; None where all weigh 1."""
-        if set(groups) <= {1.0}:
-            self._ordered: Sequence[int] = sorted(*groups.values()) if groups else ()
-            return
-        pairs = sorted((value, weight) for weight, values in groups.items() for value in values)
-        self._ordered = [value for value, _ in pairs]
-        self._ends = list(itertools.accumulate(weight for _, weight in pairs))
-
-    @property
-    def largest(self) -> int | None:
-        """The largest number."""
-        return self._ordered[-1] if self._ordered else None
-
-    def percentile(self, share: float) -> float | None:
-        """Give a percentile, as if each number stood there as often as it weighs; None where there is none."""
-        if not self._ordered:
-            return None
-        if self._ends is None:
-            return percentile(self._ordered, share)
-        last = len(self._ordered) - 1
-        position = max(0.0, self._ends[-1] - 1) * share
-        below = int(position)
-        low, high = (self._ordered[min(bisect.bisect_right(self._ends, rank), last)] for rank in (below, below + 1))
-        return low + (high - low) * (position - below)
-
-
-def _operation(name: str, by_weight: Mapping[float, _Samples]) -> OperationReport:
-    runs = _Weighed({weight: samples.durations for weight, samples in by_weight.items()})
+def _operation(name: str, group: str | None, by_weight: Mapping[float, Samples]) -> OperationReport:
+    runs = Weighed({weight: samples.durations for weight, samples in by_weight.items()})
     p50, p95, p99 = (_seconds(runs.percentile(share)) for share in (0.5, 0.95, 0.99))
+
+    def weighed(number: Callable[[Samples], float]) -> float:
+        return sum(weight * number(samples) for weight, samples in by_weight.items())
+
+    errors: Counter[str] = Counter()
+    for weight, samples in by_weight.items():
+        for kind, count in samples.errors.items():
+            errors[kind] += weight * count  # type: ignore[assignment]  # a weight need not be whole
+    known, running = weighed(lambda one: one.known) / 1e9, weighed(lambda one: one.running) / 1e9
+    is_known = any(one.known for one in by_weight.values())
     return OperationReport(
         name,
+        group,
         runs.count,
-        round(sum(weight * samples.failures for weight, samples in by_weight.items())),
-        round(sum(weight * samples.cancelled for weight, samples in by_weight.items())),
+        round(weighed(lambda one: one.failures)),
+        round(weighed(lambda one: one.cancelled)),
         sum(samples.never_ended for samples in by_weight.values()),
         runs.total / 1e9,
+        max(0.0, runs.total - weighed(lambda one: one.called)) / 1e9,
+        0.0,
+        running if is_known else None,
+        known - running if is_known else None,
         p50,
         p95,
         p99,
         _seconds(runs.largest),
+        [Failure(kind, round(count)) for kind, count in sorted(errors.items(), key=lambda one: (-one[1], one[0]))],
         _segments({weight: samples.segments for weight, samples in by_weight.items()}),
     )
 
@@ -217,7 +194,7 @@ def _operation(name: str, by_weight: Mapping[float, _Samples]) -> OperationRepor
 def _segments(by_weight: "Mapping[float, Mapping[str, array[int]]]") -> list[Segment]:
     names = dict.fromkeys(name for segments in by_weight.values() for name in segments)
     found = {
-        name: _Weighed({weight: segments.get(name, ()) for weight, segments in by_weight.items()}) for name in names
+        name: Weighed({weight: segments.get(name, ()) for weight, segments in by_weight.items()}) for name in names
     }
     whole = sum(lengths.total for lengths in found.values())
     longest = max(found, key=lambda name: found[name].total, default=None)

@@ -9,8 +9,8 @@ from datetime import datetime
 from perftrace.core.record import Record
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-_UNIX = re.compile(r"\d{9,}(?:\.\d+)?")
+_AGO = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
+_UNIX = re.compile(r"[0-9]{9,}(?:\.[0-9]+)?")
 _OWN: dict[str, Callable[[Record], object]] = {
     "key": lambda record: record.key,
     "operation": lambda record: record.name,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from perftrace.analysis.report import END
+from perftrace.analysis.segments import END
 from perftrace.core.record import Record
 
 

@@ -4,8 +4,9 @@ import argparse
 import dataclasses
 import json
 
-from perftrace.analysis.report import report
-from perftrace.cli.reading import add_sources, answer, tell
+from perftrace.analysis.report import ORDERS, SLOWEST, summed
+from perftrace.analysis.tally import Tally
+from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, selection_of, tell
 from perftrace.sources.files import FileSource
 from perftrace.views.terminal import report_text
 
@@ -17,21 +18,37 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
         parents=[common],
         help="operations by total time, their segments, the bottleneck",
         description="Reads log files with perftrace's lines among any others, JSON lines and trace directories, and "
-        "prints operations by total time, their segments with the bottleneck marked, the slowest runs, and what never "
-        "ended. Exit status 2 if a file could not be read or nothing of perftrace's was in it.",
+        "prints operations by total time, their segments with the bottleneck marked, failures by type, the slowest "
+        "runs, and what never ended. `self` is without called operations of the same process, `running` the share of "
+        "time in which code held a thread, `share` of an operation that of the own time of all. Exit status 1 if no "
+        "record is selected, 2 if a file could not be read or nothing of perftrace's was in it.",
     )
     parser.set_defaults(run=run)
     add_sources(parser)
+    add_selection(parser)
+    parser.add_argument(
+        "--by", metavar="NAME", help="group each operation's runs by an attribute, a key, outcome, error_type or pid"
+    )
+    parser.add_argument("--sort", choices=ORDERS, default="total", help="order of operations (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     source = FileSource(options.files)
-    found = report(source, source.unfinished)
+    selection = selection_of(options)
+    tally = Tally(options.by, SLOWEST)
+    tally.add(selection.of(source))
+    unfinished = list(selection.of(source.unfinished))
+    for record in unfinished:
+        tally.add_unfinished(record)
+    found = summed(tally, unfinished, options.sort)
     status = tell(source, options.files)
-    if source.books.used:
-        if options.json:
-            print(json.dumps(answer("report", source.books, **dataclasses.asdict(found)), ensure_ascii=False))
-        else:
-            print(report_text(found, source.books, options.language), end="")
+    if not source.books.used:
+        return status
+    if not found.operations:
+        return status or nothing_left()
+    if options.json:
+        print(json.dumps(answer("report", source.books, **dataclasses.asdict(found)), ensure_ascii=False))
+    else:
+        print(report_text(found, source.books, options.language), end="")
     return status

@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.report import report
-from perftrace.cli.reading import add_sources, answer, tell
+from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, selection_of, tell
 from perftrace.sources.files import FileSource
 from perftrace.views.terminal import runs_text
 
@@ -20,8 +20,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
     )
     parser.set_defaults(run=run)
     parser.add_argument("--count", type=_count, default=10, metavar="N", help="how many (default: %(default)s)")
-    parser.add_argument("--operation", metavar="NAME", help="of this operation only")
     add_sources(parser)
+    add_selection(parser)
 
 
 def _count(text: str) -> int:
@@ -34,9 +34,10 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     source = FileSource(options.files)
-    wanted = (record for record in source if options.operation in (None, record.name))
-    found = report(wanted, slowest=options.count).slowest
+    found = report(selection_of(options).of(source), slowest=options.count).slowest
     status = tell(source, options.files)
+    if source.books.used and not found:
+        return status or nothing_left()
     if source.books.used:
         if options.json:
             runs = [dataclasses.asdict(one) for one in found]

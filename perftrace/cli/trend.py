@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _length(text: str) -> float:
-    parts = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text)
     if not parts or not float(parts[1]):
         raise argparse.ArgumentTypeError(f"no length of time: {text!r}; write 30s, 5m, 1h or 1d")
     return float(parts[1]) * _UNITS[parts[2]]

@@ -11,6 +11,8 @@ from perftrace.sources.reading import Books
 
 MAX_NEVER_ENDED = 10
 """How many runs that never ended are listed; the rest is a number."""
+MAX_ERRORS = 5
+"""How many types of failures are listed for an operation."""
 MAX_NAME = 60
 """The widest name in a table, in columns."""
 
@@ -21,6 +23,8 @@ class Words(NamedTuple):
     first: str
     columns: tuple[str, ...]
     bottleneck: str
+    failures: str
+    failure: str
     slowest: str
     run_columns: tuple[str, ...]
     never_ended: str
@@ -28,14 +32,17 @@ class Words(NamedTuple):
     at_start: str
     more: str
     not_understood: str
+    duplicates: str
     read: str
 
 
 WORDS: dict[Language, Words] = {
     "zh": Words(
         "最值得先优化: {operation} 的 {segment}（占该操作耗时的 {share}，共 {total}）",
-        ("操作", "次数", "失败", "取消", "未结束", "总耗时", "p50", "p95", "p99", "最大", "占比"),
+        ("操作", "次数", "失败", "取消", "未结束", "总耗时", "自身", "运行", "p50", "p95", "p99", "最大", "占比"),
         "◀ 瓶颈",
+        "失败类型:",
+        "{operation}: {kinds}",
         "最慢的几次:",
         ("操作 ID", "耗时", "结果", "最慢的一段"),
         "未结束的操作: {count}",
@@ -43,12 +50,29 @@ WORDS: dict[Language, Words] = {
         "尚无检查点",
         "……另有 {count} 个",
         "未能识别的行:",
+        "重复的记录 {count} 条，只计一次。",
         "共读取 {lines} 行，使用 {used} 行，未能识别 {not_understood} 行。",
     ),
     "en": Words(
         "Fix first: {segment} in {operation} ({share} of its time, {total} in all)",
-        ("operation", "count", "failed", "cancelled", "open", "total", "p50", "p95", "p99", "max", "share"),
+        (
+            "operation",
+            "count",
+            "failed",
+            "cancelled",
+            "open",
+            "total",
+            "self",
+            "running",
+            "p50",
+            "p95",
+            "p99",
+            "max",
+            "share",
+        ),
         "◀ bottleneck",
+        "Failures by type:",
+        "{operation}: {kinds}",
         "Slowest runs:",
         ("operation id", "took", "outcome", "longest segment"),
         "Never ended: {count}",
@@ -56,6 +80,7 @@ WORDS: dict[Language, Words] = {
         "no checkpoint yet",
         "... and {count} more",
         "Not understood:",
+        "{count} records were there more than once; they count once.",
         "{lines} lines read, {used} used, {not_understood} not understood.",
     ),
 }
@@ -68,7 +93,14 @@ _OUTCOMES: dict[Language, dict[str | None, str]] = {
 def report_text(report: Report, books: Books, language: Language) -> str:
     """Write a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
     words = WORDS[language]
-    parts = [_first(report, words), table(words.columns, _rows(report, words), left=(0, 11))]
+    parts = [_first(report, words), table(words.columns, _rows(report, words), left=(0, 13))]
+    failed = [
+        "  " + words.failure.format(operation=shorten(_label(one)), kinds=_kinds(one))
+        for one in report.operations
+        if one.errors
+    ]
+    if failed:
+        parts.append("\n".join([words.failures, *failed]) + "\n")
     if report.slowest:
         parts.append(f"{words.slowest}\n{runs_text(report.slowest, language)}")
     if report.never_ended:
@@ -81,6 +113,8 @@ def report_text(report: Report, books: Books, language: Language) -> str:
     if books.first_not_understood:
         places = "".join(f"  {file}:{line}\n" for file, line in books.first_not_understood)
         parts.append(f"{words.not_understood}\n{places}")
+    if report.duplicates:
+        parts.append(words.duplicates.format(count=report.duplicates) + "\n")
     counts = {"lines": books.lines, "used": books.used, "not_understood": books.not_understood}
     parts.append(words.read.format(**counts) + "\n")
     return "\n".join(part for part in parts if part)
@@ -120,6 +154,7 @@ def _rows(report: Report, words: Words) -> Iterable[Sequence[str]]:
                 str(segment.count),
                 *("", "", ""),
                 duration(segment.total),
+                *("", ""),
                 duration(segment.p50),
                 duration(segment.p95),
                 *("", ""),
@@ -129,14 +164,29 @@ def _rows(report: Report, words: Words) -> Iterable[Sequence[str]]:
 
 
 def _operation_row(operation: OperationReport) -> Sequence[str]:
+    running = "-"
+    if operation.running is not None and operation.suspended is not None:
+        known = operation.running + operation.suspended
+        running = f"{operation.running / known:.0%}" if known else "-"
     return (
-        operation.name,
+        _label(operation),
         *(str(n) for n in (operation.count, operation.failures, operation.cancelled, operation.never_ended)),
         duration(operation.total),
+        duration(operation.self),
+        running,
         *(duration(value) for value in (operation.p50, operation.p95, operation.p99, operation.max)),
-        "",
+        f"{operation.share:.1%}",
         "",
     )
+
+
+def _label(operation: OperationReport) -> str:
+    return operation.name if operation.group is None else f"{operation.name} [{operation.group}]"
+
+
+def _kinds(operation: OperationReport) -> str:
+    named = [f"{shorten(failure.type)} {failure.count}" for failure in operation.errors[:MAX_ERRORS]]
+    return ", ".join([*named, "..."] if len(operation.errors) > MAX_ERRORS else named)
 
 
 def _run_row(run: Run, language: Language) -> Sequence[str]:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftrace.analysis.report import percentile, report, segments_of
+from perftrace.analysis.percentiles import percentile
+from perftrace.analysis.report import report
+from perftrace.analysis.segments import segments_of
 from perftrace.core.record import NO_ATTRIBUTES, Record
 
 MS = 1_000_000
@@ -105,3 +107,70 @@ def test_a_weighed_record_stands_for_as_many_runs(runs):
     for one, other in zip(found.segments, expected.segments, strict=True):
         assert (one.name, one.count) == (other.name, other.count)
         assert (one.p95, one.share) == pytest.approx((other.p95, other.share))
+
+
+def child(span, start, end, parent=None, **more):
+    """Make a run of trace 1 in process 1 on the monotonic clock; milliseconds."""
+    name = more.pop("name", "child" if parent else "whole")
+    fields = {"trace": 1, "span": span, "parent": parent, "pid": 1, "start_mono": 10**9 + start * MS, **more}
+    return Record(name, duration_ns=(end - start) * MS, **fields)
+
+
+def test_own_time_is_without_children_of_the_same_process():
+    """Those side by side count once; one that outlives is cut; one of another process is none of it."""
+    records = [child(2, 10, 40, 1), child(3, 30, 60, 1), child(4, 90, 200, 1), child(5, 70, 80, 1, pid=2)]
+    found = {one.name: one for one in report([*records[:2], records[3], records[2], child(1, 0, 100)]).operations}
+    assert found["whole"].total == pytest.approx(0.1)
+    assert found["whole"].self == pytest.approx(0.1 - 0.05 - 0.01)
+    assert found["child"].self == found["child"].total == pytest.approx(0.18)
+    assert found["whole"].share == pytest.approx(0.04 / 0.22)
+    assert sum(one.share for one in found.values()) == pytest.approx(1)
+
+
+def test_running_and_suspended_time_of_those_runs_that_know():
+    """A block knows nothing of it."""
+    records = [run("a", 100, running_ns=30 * MS), run("a", 50), run("b", 10)]
+    a, b = report(records).operations
+    assert a.running == pytest.approx(0.03)
+    assert a.suspended == pytest.approx(0.07)
+    assert (b.running, b.suspended) == (None, None)
+
+
+def test_failures_are_told_by_type():
+    """The most frequent first; those without an exception by their outcome."""
+    records = [run("a", 1, outcome="error", error_type=kind) for kind in ("B", "A", "B", None)]
+    (operation,) = report([*records, run("a", 1, outcome="abandoned"), run("a", 1)]).operations
+    assert [(failure.type, failure.count) for failure in operation.errors] == [
+        ("B", 2), ("A", 1), ("abandoned", 1), ("error", 1),
+    ]  # fmt: skip
+
+
+def test_runs_are_grouped_by_what_they_carry():
+    """An attribute, one of a checkpoint, a key by its name, nothing; a thousand groups, then the others."""
+    records = [
+        run("a", 10, attributes={"size": "large"}),
+        Record("a", duration_ns=MS, marks=[("x", "", 0, {"size": True})]),
+        run("a", 5, key="u1", key_name="user"),
+    ]
+    assert [(one.group, one.count) for one in report(records, by="size").operations] == [
+        ("large", 1), ("(none)", 1), ("true", 1),
+    ]  # fmt: skip
+    assert {one.group for one in report(records, by="user").operations} == {"u1", "(none)"}
+    assert {one.group for one in report(records, by="outcome").operations} == {"ok"}
+    many = report((run("a", 1, key=f"u{n}") for n in range(1200)), by="key").operations
+    assert len(many) == 1001
+    assert max(many, key=lambda one: one.count).group == "(others)"
+
+
+def test_operations_are_sorted_as_wished():
+    """By each of the orders."""
+    records = [run("a", 10), run("a", 10), run("a", 10), run("b", 20, outcome="error")]
+    for order, first in {"total": "a", "count": "a", "p95": "b", "max": "b", "failures": "b", "name": "a"}.items():
+        assert report(records, order=order).operations[0].name == first
+
+
+def test_the_same_span_counts_once():
+    """Where a file is given twice; a log knows no spans of traces, so all of it counts."""
+    records = [child(1, 0, 100), child(1, 0, 100), run("log", 5), run("log", 5)]
+    found = report(records)
+    assert ({one.name: one.count for one in found.operations}, found.duplicates) == ({"whole": 1, "log": 2}, 1)

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from perftrace.cli import main
+from perftrace.formats.jsonl import encode
+from tests.analysis.test_path import run
 
 CLOCK = "\u23f1\ufe0f  [PERF] "
 LINES = (
@@ -145,3 +147,30 @@ def test_a_wrong_command_line_is_told():
         result = run_command(*arguments)
         assert result.returncode == 2
         assert b"usage:" in result.stderr
+
+
+def test_a_part_of_the_source_grouped_and_sorted(tmp_path, capsys):
+    """Filters, `--by`, `--sort`; nothing selected is said, and a wrong time names what is right."""
+    records = [
+        run("photo", n, n * 1000, n * 1000 + n).replace(trace=n, attributes={"size": "large" if n > 5 else "small"})
+        for n in range(1, 11)
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"".join(encode(record).rstrip(b"\n") + b"\n" for record in records))
+
+    def operations(*options):
+        assert main(["report", "--json", str(path), *options]) == 0
+        return [(one["group"], one["count"]) for one in json.loads(capsys.readouterr().out)["operations"]]
+
+    assert operations() == [(None, 10)]
+    assert operations("--by", "size") == [("large", 5), ("small", 5)]
+    assert operations("--by", "size", "--sort", "name") == [("large", 5), ("small", 5)]
+    assert operations("--where", "size=small") == [(None, 5)]
+    assert operations("--where", "size=small", "--since", "1000000003") == [(None, 3)]
+    assert operations("--until", "1000000003", "--operation", "photo") == [(None, 2)]
+    assert main(["report", str(path), "--operation", "other"]) == 1
+    assert "no record is left" in capsys.readouterr().err
+    for wrong in (["--since", "yesterday"], ["--where", "size"], ["--sort", "size"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(["report", str(path), *wrong])
+    assert "write name=value" not in capsys.readouterr().out

@@ -54,10 +54,13 @@ def test_the_whole_report():
         == """\
 Fix first: (end) in click (55.7% of its time, 64ms in all)
 
-operation   count  failed  cancelled  open  total    p50    p95    p99    max  share
-click           1       1          0    13  115ms  115ms  115ms  115ms  115ms
-  get_user      1                            51ms   51ms   51ms                44.3%
-  (end)         1                            64ms   64ms   64ms                55.7%  ◀ bottleneck
+operation   count  failed  cancelled  open  total   self  running    p50    p95    p99    max   share
+click           1       1          0    13  115ms  115ms        -  115ms  115ms  115ms  115ms  100.0%
+  get_user      1                            51ms                   51ms   51ms                 44.3%
+  (end)         1                            64ms                   64ms   64ms                 55.7%  ◀ bottleneck
+
+Failures by type:
+  click: error 1
 
 Slowest runs:
 operation id   took  outcome  longest segment

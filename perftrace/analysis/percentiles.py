@@ -1,0 +1,47 @@
+"""Percentiles of durations, weighed or not; without numpy, as the report works without it."""
+
+import bisect
+import itertools
+from collections.abc import Mapping, Sequence
+
+
+def percentile(ordered: Sequence[int], share: float) -> float:
+    """Give a percentile of sorted numbers, linear between ranks (Hyndman and Fan's definition 7)."""
+    position = (len(ordered) - 1) * share
+    below = int(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+class Weighed:
+    """Numbers that each stand for as many as they weigh."""
+
+    def __init__(self, by_weight: Mapping[float, Sequence[int]]) -> None:
+        groups = {weight: values for weight, values in by_weight.items() if values}
+        self.count = round(sum(weight * len(values) for weight, values in groups.items()))
+        self.total = sum(weight * sum(values) for weight, values in groups.items())
+        self._ends: list[float] | None = None
+        """How many numbers there are up to each one; None where all weigh 1."""
+        if set(groups) <= {1.0}:
+            self._ordered: Sequence[int] = sorted(*groups.values()) if groups else ()
+            return
+        pairs = sorted((value, weight) for weight, values in groups.items() for value in values)
+        self._ordered = [value for value, _ in pairs]
+        self._ends = list(itertools.accumulate(weight for _, weight in pairs))
+
+    @property
+    def largest(self) -> int | None:
+        """The largest number."""
+        return self._ordered[-1] if self._ordered else None
+
+    def percentile(self, share: float) -> float | None:
+        """Give a percentile, as if each number stood there as often as it weighs; None where there is none."""
+        if not self._ordered:
+            return None
+        if self._ends is None:
+            return percentile(self._ordered, share)
+        last = len(self._ordered) - 1
+        position = max(0.0, self._ends[-1] - 1) * share
+        below = int(position)
+        low, high = (self._ordered[min(bisect.bisect_right(self._ends, rank), last)] for rank in (below, below + 1))
+        return low + (high - low) * (position - below)
