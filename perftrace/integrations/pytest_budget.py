@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import perftrace
-from perftrace.analysis.segments import END, segments_of
+from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.runtime import report_broken, tracer
@@ -20,7 +20,7 @@ _LENGTH = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(us|µs|ms|s|min)")
 _NANOSECONDS = {"us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
 
 
-class Unusable(ValueError):
+class MarkerError(ValueError):
     """What stands in a marker cannot be used; the message says what can."""
 
 
@@ -38,14 +38,14 @@ class Limits:
 
     @classmethod
     def of(cls, budget: object = None, max_calls: object = None) -> "Limits":
-        """Read the marker's arguments; raises Unusable."""
+        """Read the marker's arguments; raises MarkerError."""
         if budget is None and max_calls is None:
-            raise Unusable('give budget="50ms", max_calls={"get_user": 1}, or both')
+            raise MarkerError('give budget="50ms", max_calls={"get_user": 1}, or both')
         calls = {} if max_calls is None else max_calls
         if not isinstance(calls, Mapping) or not all(
             isinstance(name, str) and type(most) is int and most >= 0 for name, most in calls.items()
         ):
-            raise Unusable(f'max_calls={max_calls!r} is not like {{"get_user": 1}}')
+            raise MarkerError(f'max_calls={max_calls!r} is not like {{"get_user": 1}}')
         if isinstance(budget, Mapping):
             return cls(None, {str(name): _nanoseconds(length) for name, length in budget.items()}, calls)
         return cls(None if budget is None else _nanoseconds(budget), {}, calls)
@@ -61,7 +61,7 @@ def _nanoseconds(length: object) -> int:
         return round(length * 1e9)
     parts = _LENGTH.fullmatch(length) if isinstance(length, str) else None
     if not parts:
-        raise Unusable(f'budget={length!r} is not like "50ms", "1.5s" or 0.05 (seconds)')
+        raise MarkerError(f'budget={length!r} is not like "50ms", "1.5s" or 0.05 (seconds)')
     return round(float(parts[1]) * _NANOSECONDS[parts[2]])
 
 
@@ -99,15 +99,15 @@ class Watch(Sink):
                 yield f"{name} was called {len(lines)} times, {most} allowed: {', '.join(lines)}"
 
     def _too_slow(self, record: Record, budget: int) -> str:
-        name, length = max(segments_of(record), key=lambda segment: segment[1], default=(END, record.duration_ns))
+        segments = segments_of(record)  # as many as checkpoints, and the end
+        number = max(range(len(segments)), key=lambda one: segments[one][1])
+        name, length = segments[number]
         lines = self._reached[record.operation_id]
-        called = self._called.get(record.operation_id, "?")
-        if name == END:
-            place = f"after {lines[-1]}" if lines else f"called at {called}"
-        else:
-            number = next(number for number, mark in enumerate(record.marks) if mark[0] == name)
-            place = lines[number] if number < len(lines) else f"called at {called}"
-        return f"{record.name} took {_text(record.duration_ns)}, budget {_text(budget)}: {_text(length)} in {name}, {place}"
+        place = f"called at {self._called.get(record.operation_id, '?')}"
+        if lines:
+            place = lines[number] if number < len(lines) else f"after {lines[-1]}"
+        took = f"{record.name} took {_text(record.duration_ns)}, budget {_text(budget)}"
+        return f"{took}: {_text(length)} in {name}, {place}"
 
     def _lines_of(self, name: str) -> list[str]:
         """Give the lines where an operation of a name was called or, if there is none, a checkpoint reached."""

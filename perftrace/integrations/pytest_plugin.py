@@ -37,11 +37,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     marker = item.get_closest_marker("perftrace")
     if marker is None:
         return (yield)
-    from perftrace.integrations.pytest_budget import Limits, Unusable, watching
+    from perftrace.integrations.pytest_budget import Limits, MarkerError, watching
 
     try:
         limits = Limits.of(*marker.args, **marker.kwargs)
-    except (Unusable, TypeError) as error:
+    except (MarkerError, TypeError) as error:
         pytest.fail(f"@pytest.mark.perftrace: {error}", pytrace=False)
     with watching() as watch:
         result = yield
