@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
 import perftrace
-from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.runtime import report_broken, tracer
@@ -99,9 +99,9 @@ class Watch(Sink):
                 yield f"{name} was called {len(lines)} times, {most} allowed: {', '.join(lines)}"
 
     def _too_slow(self, record: Record, budget: int) -> str:
-        segments = segments_of(record)  # as many as checkpoints, and the end
-        number = max(range(len(segments)), key=lambda one: segments[one][1])
-        name, length = segments[number]
+        ends = [0, *(mark[2] for mark in record.marks), record.duration_ns]
+        length, number = max((end - start, number) for number, (start, end) in enumerate(pairwise(ends)))
+        name = record.marks[number][0] if number < len(record.marks) else "(end)"
         lines = self._reached[record.operation_id]
         place = f"called at {self._called.get(record.operation_id, '?')}"
         if lines:
