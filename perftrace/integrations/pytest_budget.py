@@ -10,12 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
-import perftrace
 from perftrace.core.record import Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.runtime import report_broken, tracer
 
-_OWN = str(Path(perftrace.__file__).parent)
+_OWN = str(Path(__file__).parent.parent)
 _LENGTH = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(us|µs|ms|s|min)")
 _NANOSECONDS = {"us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
 
