@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from perftrace.core.record import Record
+from perftrace.integrations.pytest_budget import Limits, MarkerError, watching
 from perftrace.testing import CountingIds, FakeClock, capture
 
 _MARKER = (
@@ -37,8 +38,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     marker = item.get_closest_marker("perftrace")
     if marker is None:
         return (yield)
-    from perftrace.integrations.pytest_budget import Limits, MarkerError, watching
-
     try:
         limits = Limits.of(*marker.args, **marker.kwargs)
     except (MarkerError, TypeError) as error:
