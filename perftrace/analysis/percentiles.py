@@ -3,6 +3,7 @@
 import bisect
 import itertools
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 
 def percentile(ordered: Sequence[int], share: float) -> float:
@@ -14,20 +15,29 @@ def percentile(ordered: Sequence[int], share: float) -> float:
 
 
 class Weighed:
-    """Numbers that each stand for as many as they weigh."""
+    """Numbers that each stand for as many as they weigh.
 
-    def __init__(self, by_weight: Mapping[float, Sequence[int]]) -> None:
+    counted: further numbers, with how often each is there.
+    """
+
+    def __init__(
+        self, by_weight: Mapping[float, Sequence[int]], counted: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
         groups = {weight: values for weight, values in by_weight.items() if values}
-        self.count = round(sum(weight * len(values) for weight, values in groups.items()))
-        self.total = sum(weight * sum(values) for weight, values in groups.items())
+        weighed = itertools.chain(
+            ((value, weight) for weight, values in groups.items() for value in values), counted.items()
+        )
         self._ends: list[float] | None = None
         """How many numbers there are up to each one; None where all weigh 1."""
-        if set(groups) <= {1.0}:
+        if not counted and set(groups) <= {1.0}:
             self._ordered: Sequence[int] = sorted(*groups.values()) if groups else ()
+            self.count, self.total = len(self._ordered), float(sum(self._ordered))
             return
-        pairs = sorted((value, weight) for weight, values in groups.items() for value in values)
+        pairs = sorted(weighed)
         self._ordered = [value for value, _ in pairs]
         self._ends = list(itertools.accumulate(weight for _, weight in pairs))
+        self.count = round(self._ends[-1]) if self._ends else 0
+        self.total = float(sum(value * weight for value, weight in pairs))
 
     @property
     def largest(self) -> int | None:

@@ -1,6 +1,5 @@
 """Where the time goes: operations by total time, their segments, and the one to fix first."""
 
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -158,7 +157,8 @@ def summed(tally: Tally, unfinished: Sequence[Record] = (), order: str = "total"
 
 
 def _operation(name: str, group: str | None, by_weight: Mapping[float, Samples]) -> OperationReport:
-    runs = Weighed({weight: samples.durations for weight, samples in by_weight.items()})
+    counted = by_weight[1.0].counted if 1.0 in by_weight else {}
+    runs = Weighed({weight: samples.durations for weight, samples in by_weight.items()}, counted)
     p50, p95, p99 = (_seconds(runs.percentile(share)) for share in (0.5, 0.95, 0.99))
 
     def weighed(number: Callable[[Samples], float]) -> float:
@@ -187,14 +187,18 @@ def _operation(name: str, group: str | None, by_weight: Mapping[float, Samples])
         p99,
         _seconds(runs.largest),
         [Failure(kind, round(count)) for kind, count in sorted(errors.items(), key=lambda one: (-one[1], one[0]))],
-        _segments({weight: samples.segments for weight, samples in by_weight.items()}),
+        _segments(by_weight),
     )
 
 
-def _segments(by_weight: "Mapping[float, Mapping[str, array[int]]]") -> list[Segment]:
-    names = dict.fromkeys(name for segments in by_weight.values() for name in segments)
+def _segments(by_weight: Mapping[float, Samples]) -> list[Segment]:
+    counted = by_weight[1.0].counted_segments if 1.0 in by_weight else {}
+    names = dict.fromkeys((*counted, *(name for samples in by_weight.values() for name in samples.segments)))
     found = {
-        name: Weighed({weight: segments.get(name, ()) for weight, segments in by_weight.items()}) for name in names
+        name: Weighed(
+            {weight: samples.segments.get(name, ()) for weight, samples in by_weight.items()}, counted.get(name, {})
+        )
+        for name in names
     }
     whole = sum(lengths.total for lengths in found.values())
     longest = max(found, key=lambda name: found[name].total, default=None)

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from perftrace.analysis.segments import segments_of
+from perftrace.analysis.segments import END, segments_of
 from perftrace.analysis.selection import value_of
 from perftrace.core.record import Record
+from perftrace.sources.shapes import Shapes
 
 MAX_GROUPS = 1_000
 """How many groups an operation has at most; runs of further ones are in a group of all others."""
@@ -36,6 +37,9 @@ class Samples:
     """How long the runs took whose running time is known."""
     running: int = 0
     segments: "dict[str, array[int]]" = field(default_factory=dict)
+    counted: "Counter[int]" = field(default_factory=Counter)
+    """Further durations, by how often each was there."""
+    counted_segments: "dict[str, Counter[int]]" = field(default_factory=dict)
     errors: "Counter[str]" = field(default_factory=Counter)
     """Failures by the exception's type."""
 
@@ -97,6 +101,21 @@ class Tally:
                 heapq.heappush(longest, (duration, -self._number, record))
             elif longest and duration > longest[0][0]:
                 heapq.heapreplace(longest, (duration, -self._number, record))
+
+    def add_shapes(self, shapes: Shapes) -> None:
+        """Count runs that the reading of a log has counted."""
+        for name, durations, stretches in shapes:
+            samples = self.operations.setdefault((name, None), {}).setdefault(1.0, Samples())
+            samples.counted.update(durations)
+            for checkpoint, lengths in stretches.items():
+                segment = END if checkpoint is None else checkpoint
+                samples.counted_segments.setdefault(segment, Counter()).update(lengths)
+        longest = [
+            *self._longest,
+            *((duration, number - self._number, record) for duration, number, record in shapes.longest),
+        ]
+        self._longest = sorted(longest, reverse=True)[: self._slowest]
+        heapq.heapify(self._longest)
 
     def add_unfinished(self, record: Record) -> None:
         """Count a run that never ended."""

@@ -10,6 +10,7 @@ from perftrace.analysis.compare import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.selection import Selection, parse_group
 from perftrace.cli.reading import answer, needs_numpy, tell
 from perftrace.sources.files import FileSource
+from perftrace.sources.reading import Books
 from perftrace.views.compare import compare_text
 
 
@@ -76,7 +77,9 @@ def run(options: argparse.Namespace) -> int:
     if not all(source.books.used for source in sources):
         return status
     if options.json:
-        books = told[0].books if options.files else sources[0].books.plus(sources[1].books)
+        books = Books()
+        for source in told:
+            books.add(source.books)
         print(json.dumps(answer("compare", books, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
         print(compare_text(found, options.language), end="")

@@ -5,9 +5,11 @@ import dataclasses
 import json
 
 from perftrace.analysis.report import ORDERS, SLOWEST, summed
+from perftrace.analysis.selection import Selection
 from perftrace.analysis.tally import Tally
 from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, selection_of, tell
 from perftrace.sources.files import FileSource
+from perftrace.sources.shapes import Shapes
 from perftrace.views.terminal import report_text
 
 
@@ -34,10 +36,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = FileSource(options.files)
     selection = selection_of(options)
+    # Whoever looks at single runs needs them as records.
+    shapes = Shapes(SLOWEST) if selection == Selection() and options.by is None else None
+    source = FileSource(options.files, shapes)
     tally = Tally(options.by, SLOWEST)
     tally.add(selection.of(source))
+    if shapes is not None:
+        tally.add_shapes(shapes)
     unfinished = list(selection.of(source.unfinished))
     for record in unfinished:
         tally.add_unfinished(record)

@@ -423,7 +423,9 @@ class Record(Fields):
         return hash((self.name, self.trace, self.span, self.sequence))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.as_dict(),)
+        # A mapping proxy, which the shared empty attributes are, cannot be pickled.
+        marks = [(name, text, elapsed, dict(attributes)) for name, text, elapsed, attributes in self.marks]
+        return _rebuild, ({**self.as_dict(), "marks": marks},)
 
     def __repr__(self) -> str:
         return f"Record({self.operation_id!r}, {self.duration_ns / 1e6:.3f}ms, {self.outcome})"

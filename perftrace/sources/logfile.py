@@ -1,9 +1,11 @@
 """Log files with perftrace's lines among any others -> records."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record, Scalar, Spec, make_operation_id, record_of_log
 from perftrace.formats.line import (
@@ -11,19 +13,24 @@ from perftrace.formats.line import (
     START_PARTS,
     Identity,
     Line,
+    PlainLine,
     escape,
     is_ours,
     nanoseconds,
     parse,
     parse_plain,
+    plain_block,
+    plain_text,
     split_body,
     split_checkpoint,
     split_id,
 )
 from perftrace.sources.reading import Books
+from perftrace.sources.shapes import Shapes
 
 RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
+_ENDS_WITH_SPAN = re.compile(r"_[0-9a-f]{16}").fullmatch
 
 
 class _Run:
@@ -39,6 +46,29 @@ class _Run:
         self.marks: list[Mark] = []
         self.start_seen = start_seen
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        marks = [(name, text, elapsed) for name, text, elapsed, _ in self.marks]
+        return _rebuild, (self.operation_id, self.description, self.line, marks, self.start_seen)
+
+
+def _rebuild(
+    operation_id: str, description: str, line: str, marks: list[tuple[str, str, int]], start_seen: bool
+) -> _Run:
+    run = _Run(operation_id, description, line, start_seen)
+    run.marks.extend((*mark, NO_ATTRIBUTES) for mark in marks)
+    return run
+
+
+class Part(NamedTuple):
+    """What is left of a part of a log when its lines are read."""
+
+    books: Books
+    loose: list[str]
+    given_up: list[_Run]
+    running: dict[str, _Run]
+    names: set[str]
+    recent: set[str]
+
 
 class LogReader:
     """Reads lines of any number of files as one stream: a run may begin in one and end in the next.
@@ -46,8 +76,10 @@ class LogReader:
     Memory holds what is open, and nothing of what has ended but the last ids.
     """
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, *, is_part: bool = False) -> None:
         self._books = books
+        self._loose: list[str] | None = [] if is_part else None
+        """Lines of runs whose start was not seen, where that may stand in a part before this one."""
         self._running: dict[str, _Run] = {}
         self._given_up: list[_Run] = []
         self._names: set[str] = set()
@@ -55,13 +87,19 @@ class LogReader:
         self._recent: set[str] = set()
         self._before: set[str] = set()
         self._times = _Times()
+        self._seconds = _Seconds()
+        self._plain: dict[str, list[str]] = {}
+        """Runs of which `_count` alone has seen lines: name and seconds of each checkpoint in turn."""
 
-    def read(self, path: str, lines: Iterator[str]) -> Iterator[Record]:
-        """Read the lines of one file and give what finishes in them."""
+    def read(self, path: str, lines: Iterable[str], before: int = 0) -> Iterator[Record]:
+        """Read the lines of one file and give what finishes in them.
+
+        before: how many lines of it have been read already.
+        """
         running, books = self._running, self._books
-        number = used = 0
+        number, used = before, 0
         try:
-            for number, text in enumerate(lines, 1):
+            for number, text in enumerate(lines, before + 1):
                 # The usual lines here, all others by `_take`: logs have millions, and a call a line costs a tenth.
                 plain = parse_plain(text)
                 run = None if plain is None else running.get(plain[0])
@@ -79,8 +117,114 @@ class LogReader:
                     del running[plain[0]]
                     yield self._plain_end(run, *plain[1:])
         finally:
-            books.lines += number
+            books.lines += number - before
             books.used += used
+
+    def count(self, path: str, blocks: Iterable[bytes], shapes: Shapes, before: int = 0) -> Iterator[Record]:
+        """Read the lines of one file, in UTF-8, block by block: count the usual runs, and give all others as records.
+
+        Three times as fast as `read`. blocks: whole lines.
+        """
+        number = before
+        for data in blocks:
+            block = data.decode("latin-1")
+            lines = block.count("\n") + (not block.endswith("\n"))
+            found = plain_block(block, lines)
+            if found is None:
+                self._look_at_plain()
+                text = data.decode(errors="replace").removesuffix("\n")
+                yield from self.read(path, text.split("\n"), number)
+            else:
+                self._books.lines += lines
+                self._books.used += len(found)
+                yield from self._count(found, shapes)
+            number += lines
+        self._look_at_plain()
+
+    def _look_at_plain(self) -> None:
+        """Make runs of what `_count` has left open."""
+        for operation_id, plain in self._plain.items():
+            run = self._running[operation_id] = _Run(operation_id, "", "", True)
+            run.marks += (
+                (_decoded(name), "", self._seconds[elapsed], NO_ATTRIBUTES)
+                for name, elapsed in zip(plain[::2], plain[1::2], strict=True)
+            )
+        self._plain.clear()
+
+    def _count(self, found: list[PlainLine], shapes: Shapes) -> Iterator[Record]:
+        """Take the lines of a block; gives the records of those runs that are not as usual.
+
+        The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
+        """
+        running, plain_runs, seconds = self._running, self._plain, self._seconds.__getitem__
+        add, recent, names = shapes.add, self._recent, self._names
+        for checkpoint_id, checkpoint, elapsed, start_id, done_id, took, field, value in found:
+            if checkpoint_id:
+                plain = plain_runs.get(checkpoint_id)
+                if plain is not None:
+                    plain.append(checkpoint)
+                    plain.append(elapsed)
+                    continue
+            elif start_id:
+                if start_id not in plain_runs and start_id not in running:
+                    plain_runs[start_id] = []
+                    continue
+            elif _ENDS_WITH_SPAN(done_id, max(0, len(done_id) - 17)) and value.isascii():
+                plain = plain_runs.pop(done_id, None)
+                if plain is not None:
+                    end = -18 - len(value)
+                    if field and done_id[end] == "_" and done_id[end + 1 : -17] == value:
+                        name = done_id[:end]
+                        names.add(name)
+                    else:
+                        name = split_id(done_id, names=names).name
+                    recent.add(done_id)
+                    elapsed_ns = [*map(seconds, plain[1::2]), seconds(took)]
+                    if add(name, tuple(plain[::2]), elapsed_ns):
+                        run = _Run(done_id, "", "", True)
+                        marks = zip(map(_decoded, plain[::2]), elapsed_ns, strict=False)
+                        run.marks += ((mark, "", length, NO_ATTRIBUTES) for mark, length in marks)
+                        shapes.keep(self._plain_end(run, "", took, field or None, value))
+                    continue
+            self._look_at_plain()
+            self._books.used -= 1  # counted again
+            line = checkpoint_id, checkpoint, elapsed, start_id, done_id, took, field, value
+            record = self._take("", 0, plain_text(line))
+            if record is not None:
+                yield record
+        self._forget()
+
+    def part(self) -> "Part":
+        """Give what the reader of the whole needs of a part that was read."""
+        return Part(
+            self._books, self._loose or [], self._given_up, self._running, self._names, self._before | self._recent
+        )
+
+    def join(self, part: "Part", before: int) -> Iterator[Record]:
+        """Go on after a part that another reader has read; gives what began before it and ended in it.
+
+        before: how many lines of the file stand before the part.
+        """
+        used = self._books.used
+        for text in part.loose:
+            record = self._take("", 0, text)
+            if record is not None:
+                yield record
+        self._books.used = used  # the other reader has counted these lines
+        places = [(file, line + before) for file, line in part.books.first_not_understood]
+        self._books.add(replace(part.books, first_not_understood=places))
+        self._names |= part.names
+        self._given_up += part.given_up
+        for operation_id, run in part.running.items():
+            former = self._running.get(operation_id)
+            if former is not None and split_id(operation_id).span:
+                former.marks += run.marks  # two handlers wrote the same line
+                continue
+            if former is not None:
+                self._given_up.append(former)
+            self._running[operation_id] = run
+        self._recent |= part.recent
+        self._forget()
 
     def _plain_end(self, run: _Run, done: str, seconds: str, field: str | None, value: str) -> Record:
         """Make the record of a run that ended as usual."""
@@ -119,11 +263,11 @@ class LogReader:
             return None
         self._books.used += 1
         if line.kind == "checkpoint":
-            self._reach(line)
+            self._reach(line, text)
         elif line.kind == "start":
             self._start(line, text)
         else:
-            return self._finish(line)
+            return self._finish(line, text)
         return None
 
     def unfinished(self) -> list[Record]:
@@ -131,12 +275,15 @@ class LogReader:
         runs = [*self._given_up, *self._running.values()]
         return [self._record(run, split_id(run.operation_id, names=self._names), outcome=None) for run in runs]
 
-    def _reach(self, line: Line) -> None:
+    def _reach(self, line: Line, text: str) -> None:
         operation_id, name, description = split_checkpoint(line.body, self._running)
         run = self._running.get(operation_id)
         if run is None:
             if operation_id in self._recent or operation_id in self._before:
                 return  # written after its finish, by a second handler or a late line
+            if self._loose is not None:
+                self._loose.append(text)
+                return
             run = self._running[operation_id] = _Run(operation_id, "", "", False)
         run.marks.append((name, description, line.duration_ns, NO_ATTRIBUTES))
 
@@ -149,11 +296,14 @@ class LogReader:
             self._given_up.append(former)
         self._running[operation_id] = _Run(operation_id, description, text[:40], True)
 
-    def _finish(self, line: Line) -> Record | None:
+    def _finish(self, line: Line, text: str) -> Record | None:
         operation_id, done = self._split_finish(line.body)
         run = self._running.pop(operation_id, None)
         if run is None:
             if operation_id in self._recent or operation_id in self._before:
+                return None
+            if self._loose is not None:
+                self._loose.append(text)
                 return None
             run = _Run(operation_id, "", "", False)
         return self._ended(run, line, done)
@@ -215,6 +365,9 @@ class LogReader:
     def _remember(self, operation_id: str) -> None:
         """Remember the id of a run that ended."""
         self._recent.add(operation_id)
+        self._forget()
+
+    def _forget(self) -> None:
         if len(self._recent) > RECENT:
             self._before, self._recent = self._recent, set()
 
@@ -240,6 +393,21 @@ def _texts(found: Any) -> Iterator[str]:
             yield value
         elif isinstance(value, dict):
             yield from (v for v in value.values() if isinstance(v, str) and "[PERF]" in v)
+
+
+def _decoded(name: str) -> str:
+    """Read a name whose bytes were read as Latin-1."""
+    return name if name.isascii() else name.encode("latin-1").decode(errors="replace")
+
+
+class _Seconds(dict[str, int]):
+    """Nanoseconds by their text: most of a log's durations are the same few thousand."""
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= RECENT:
+            self.clear()
+        self[text] = found = nanoseconds(text)
+        return found
 
 
 class _Times:

@@ -33,16 +33,14 @@ class Books:
         if len(self.first_not_understood) < MAX_PLACES:
             self.first_not_understood.append((file, line))
 
-    def plus(self, other: "Books") -> "Books":
-        """Give the books of both."""
-        return Books(
-            self.lines + other.lines,
-            self.used + other.used,
-            self.not_understood + other.not_understood,
-            (self.first_not_understood + other.first_not_understood)[:MAX_PLACES],
-            self.newer + other.newer,
-            self.skipped + other.skipped,
-        )
+    def add(self, other: "Books") -> None:
+        """Add what was read elsewhere."""
+        self.lines += other.lines
+        self.used += other.used
+        self.not_understood += other.not_understood
+        self.first_not_understood += other.first_not_understood[: MAX_PLACES - len(self.first_not_understood)]
+        self.newer += other.newer
+        self.skipped += other.skipped
 
 
 @dataclass

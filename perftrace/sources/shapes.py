@@ -1,0 +1,101 @@
+"""Runs of a log that are like each other, counted and not kept: for reports on logs of millions of lines."""
+
+import heapq
+import operator
+import sys
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from perftrace.core.record import Record
+
+Shape = tuple[str, tuple[str, ...]]
+"""An operation, and its checkpoints in their order, as bytes read as Latin-1."""
+_NUMBERS = 200_000
+"""How many numbers of a shape are collected before they are counted: bounds the memory."""
+
+
+class Shapes:
+    """Counts finished runs by their shape: how often each of its stretches took so long, in nanoseconds.
+
+    A log rounds to milliseconds, so that a million durations are a few thousand different ones.
+    """
+
+    def __init__(self, slowest: int = 0) -> None:
+        self.slowest = slowest
+        """How many of the slowest runs are kept as records."""
+        self.longest: list[tuple[int, int, Record]] = []
+        """A heap of these: duration, minus the order of their ends, record."""
+        self.durations: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self.stretches: defaultdict[str, dict[str | None, Counter[int]]] = defaultdict(dict)
+        """By operation and checkpoint, in the order in which they were first seen; None is the last one, to the end."""
+        self._rows: dict[Shape, array[int]] = {}
+        self._number = 0
+        self._least = -1 if slowest else sys.maxsize
+        """What takes longer is one of the slowest."""
+
+    def add(self, name: str, checkpoints: tuple[str, ...], elapsed: list[int]) -> bool:
+        """Count a run whose start was seen; tells whether it is one of the slowest, for `keep`.
+
+        checkpoints: their names, the bytes read as Latin-1. elapsed: nanoseconds up to each checkpoint and up to the
+        end.
+        """
+        shape = name, checkpoints
+        rows = self._rows.get(shape)
+        if rows is None:
+            rows = self._rows[shape] = array("q")
+        rows.extend(elapsed)
+        self._number += 1
+        if len(rows) >= _NUMBERS:
+            self._count(shape)
+        return elapsed[-1] > self._least
+
+    def keep(self, record: Record) -> None:
+        """Keep the run that was just counted."""
+        self._keep(record.duration_ns, self._number, record)
+
+    def finish(self) -> None:
+        """Count what is still collected."""
+        for shape in list(self._rows):
+            self._count(shape)
+
+    def merge(self, other: "Shapes") -> None:
+        """Add what another has counted, of a later part of the log; both must be finished."""
+        for name, durations in other.durations.items():
+            self.durations[name].update(durations)
+        for name, stretches in other.stretches.items():
+            for checkpoint, lengths in stretches.items():
+                self.stretches[name].setdefault(checkpoint, Counter()).update(lengths)
+        for duration, number, record in sorted(other.longest, reverse=True):
+            self._keep(duration, self._number - number, record)
+        self._number += other._number
+
+    def __iter__(self) -> Iterator[tuple[str, "Counter[int]", "dict[str | None, Counter[int]]"]]:
+        """Give each operation with its durations and its stretches."""
+        for name, durations in self.durations.items():
+            yield name, durations, self.stretches[name]
+
+    def _keep(self, duration: int, number: int, record: Record) -> None:
+        if len(self.longest) < self.slowest:
+            heapq.heappush(self.longest, (duration, -number, record))
+        elif self.longest and duration > self.longest[0][0]:
+            heapq.heapreplace(self.longest, (duration, -number, record))
+        if len(self.longest) >= self.slowest:
+            self._least = self.longest[0][0] if self.longest else sys.maxsize
+
+    def _count(self, shape: Shape) -> None:
+        name, checkpoints = shape
+        rows = self._rows.pop(shape)
+        width = len(checkpoints) + 1
+        stretches = self.stretches[name]
+        before: array[int] | None = None
+        names = [name.encode("latin-1").decode(errors="replace") for name in checkpoints]
+        for number, checkpoint in enumerate((*names, None)):
+            until = rows[number::width]
+            lengths = until if before is None else array("q", map(operator.sub, until, before))
+            # Lines round to milliseconds, each on its own: a last checkpoint may seem to lie past the end.
+            if min(lengths) < 0:
+                lengths = array("q", (max(0, length) for length in lengths))
+            stretches.setdefault(checkpoint, Counter()).update(lengths)
+            before = until
+        self.durations[name].update(rows[width - 1 :: width])

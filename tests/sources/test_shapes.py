@@ -1,0 +1,157 @@
+"""Logs counted block by block, and in parts on all cores: the same answer as line by line."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perftrace.analysis.report import SLOWEST, report, summed
+from perftrace.analysis.tally import Tally
+from perftrace.sources import parallel
+from perftrace.sources.files import FileSource
+from perftrace.sources.shapes import Shapes
+
+MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "
+IDS = [f"click_{n}_{n:016x}" for n in range(1, 4)] + [
+    "api.call_00000000000000aa",
+    "照片_5_00000000000000bb",
+    "own_1_1757421666",
+]
+LINES = [
+    "another application's line",
+    "{a brace first}",
+    '{"log": "' + MARK + '开始: click_1_0000000000000001 - x"}',
+    MARK + "not of the usual form",
+    MARK + "开始: odd",
+    "⏱️ [PERF] 开始: click_1_0000000000000001 - no marker",
+]
+
+
+@st.composite
+def lines(draw):
+    """Give a log: usual lines of runs that interleave, lack some of theirs or have them twice, and others between."""
+    found = []
+    for _ in range(draw(st.integers(1, 40))):
+        operation_id = draw(st.sampled_from(IDS))
+        seconds = f"{draw(st.integers(0, 2000)) / 1000:.3f}s"
+        kind = draw(
+            st.sampled_from(["start", "start", "mark", "mark", "mark", "done", "done", "failed", "weighed", "other"])
+        )
+        if kind == "start":
+            found.append(
+                draw(st.sampled_from([f"{MARK}开始: {operation_id} - 点击", f"{MARK}start: {operation_id} - x\r"]))
+            )
+        elif kind == "mark":
+            name = draw(st.sampled_from(["get_user", "check", "下载"]))
+            found.append(f"{MARK}检查点: {operation_id}.{name} - {name} | 已耗时: {seconds}")
+        elif kind == "other":
+            found.append(draw(st.sampled_from(LINES)))
+        else:
+            user = operation_id.split("_")[1]
+            field = draw(st.sampled_from([f" | user_id={user}", " | size=large", ""]))
+            end = {"failed": " | 异常: ValueError: no", "weighed": " | sampled_1_in=4.0"}.get(kind, "")
+            found.append(f"{MARK}完成: {operation_id} - 处理完成 | 耗时: {seconds}{end}{field}")
+    return "\n".join(found) + draw(st.sampled_from(["\n", ""]))
+
+
+@st.composite
+def orderly(draw):
+    """Give a log as bots write it: of each run a start, perhaps lost, checkpoints, perhaps an end; interleaved."""
+    pending = []
+    for number in range(draw(st.integers(1, 8))):
+        operation_id = draw(st.sampled_from(["click", "api.call", "照片"])) + f"_{number}_{number + 1:016x}"
+        run = [f"{MARK}开始: {operation_id} - 点击"] if draw(st.integers(0, 5)) else []
+        for at in range(draw(st.integers(0, 4))):
+            name = draw(st.sampled_from(["get_user", "下载"]))
+            run.append(f"{MARK}检查点: {operation_id}.{name} - x | 已耗时: 0.0{at}0s")
+        end = draw(st.sampled_from([None, "", " | 异常: ValueError: no", f" | user_id={number}"]))
+        if end is not None:
+            run += [f"{MARK}完成: {operation_id} - 处理完成 | 耗时: 0.{number}50s{end}"] * draw(
+                st.sampled_from([1, 1, 2])
+            )
+        pending.append(run)
+    found = []
+    while pending := [run for run in pending if run]:
+        found.append(draw(st.sampled_from(pending)).pop(0))
+        if not draw(st.integers(0, 5)):
+            found.append(draw(st.sampled_from(LINES)))
+    return "\n".join(found) + "\n"
+
+
+def without_start(found, books):
+    """Give what must be the same: all but the order of equals among segments."""
+    answer = dataclasses.asdict(found)
+    for operation in answer["operations"]:
+        operation["segments"].sort(key=lambda one: one["name"])
+        for segment in operation["segments"]:
+            segment["bottleneck"] = None
+    answer["slowest"] = [one["duration"] for one in answer["slowest"]]
+    answer["never_ended"].sort(key=lambda one: one["operation_id"])
+    return answer, dataclasses.asdict(books)
+
+
+def by_lines(path):
+    source = FileSource([path])
+    return without_start(report(source, source.unfinished), source.books)
+
+
+def counted(path):
+    shapes = Shapes(SLOWEST)
+    source = FileSource([path], shapes)
+    tally = Tally(None, SLOWEST)
+    tally.add(source)
+    tally.add_shapes(shapes)
+    for record in source.unfinished:
+        tally.add_unfinished(record)
+    return without_start(summed(tally, source.unfinished), source.books)
+
+
+@settings(max_examples=300)
+@given(lines())
+def test_blocks_give_the_same_as_lines(tmp_path_factory, text):
+    """Whatever stands between the usual lines."""
+    path = tmp_path_factory.mktemp("log") / "bot.log"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert counted(str(path)) == by_lines(str(path))
+
+
+@settings(max_examples=200)
+@given(orderly(), st.integers(1, 900))
+def test_parts_give_the_same_as_the_whole(tmp_path_factory, text, size):
+    """Wherever they are cut: runs go on over the cuts, lines are read once."""
+    path = tmp_path_factory.mktemp("log") / "bot.log"
+    path.write_text(text, encoding="utf-8", newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "PART", size)
+        patch.setattr("perftrace.sources.files.PART", size)
+        patch.setattr(
+            "perftrace.sources.files.read_parts",
+            lambda path, length, slowest: [
+                parallel._read_part(path, start, slowest) for start in range(0, length, size)
+            ],
+        )
+        assert counted(str(path)) == by_lines(str(path))
+
+
+def test_all_cores_read_a_large_log(tmp_path, monkeypatch):
+    """In processes of their own; what is in them comes back whole."""
+    path = tmp_path / "bot.log"
+    runs = [
+        f"{MARK}开始: click_{n}_{n:016x} - x\n{MARK}检查点: click_{n}_{n:016x}.下载 - y | 已耗时: 0.0{n % 90 + 10}s\n"
+        + f"{MARK}完成: click_{n}_{n:016x} - z | 耗时: 0.1{n % 90 + 10}s{' | 异常: E: no' if n % 7 == 0 else ''}\n"
+        for n in range(1, 501)
+    ]
+    path.write_text("".join(runs), encoding="utf-8")
+    monkeypatch.setattr(parallel, "PART", 20_000)
+    monkeypatch.setattr("perftrace.sources.files.PART", 20_000)
+    assert counted(str(path)) == by_lines(str(path))
+
+
+def test_the_longest_line_does_not_fill_the_memory(tmp_path):
+    """Its beginning is looked at, what comes after it is read."""
+    path = tmp_path / "bot.log"
+    usual = f"{MARK}开始: a_1_00000000000000aa - x\n{MARK}完成: a_1_00000000000000aa - x | 耗时: 0.010s | user_id=1\n"
+    path.write_text("x" * 3_000_000 + "\n" + usual, encoding="utf-8")
+    answer, _ = counted(str(path))
+    assert [(one["name"], one["count"]) for one in answer["operations"]] == [("a", 1)]
