@@ -5,8 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.advice import advise
-from perftrace.cli.reading import add_sources, answer, needs_numpy, tell
-from perftrace.sources.files import FileSource
+from perftrace.cli.reading import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.views.advice import advice_text, finding_text
 
 
@@ -27,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy("advise"):
         return 2
-    source = FileSource(options.files)
+    source = open_source(options.files)
     found = advise(source)
     status = tell(source, options.files)
     if not source.books.used:

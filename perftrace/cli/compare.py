@@ -8,8 +8,7 @@ from typing import get_args
 
 from perftrace.analysis.compare import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.selection import Selection, parse_group
-from perftrace.cli.reading import answer, needs_numpy, tell
-from perftrace.sources.files import FileSource
+from perftrace.cli.reading import answer, needs_numpy, open_source, tell
 from perftrace.sources.reading import Books
 from perftrace.views.compare import compare_text
 
@@ -65,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         print("perftrace: standard input can be read once only; save it in a file", file=sys.stderr)
         return 2
     files = (options.files, options.files) if options.files else ([options.a], [options.b])
-    sources = [FileSource(paths) for paths in files]
+    sources = [open_source(paths) for paths in files]
     chosen = [
         dataclasses.replace(selection, operation=options.operation).of(source)
         for selection, source in zip(selections, sources, strict=True)

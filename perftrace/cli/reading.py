@@ -2,7 +2,9 @@
 
 import argparse
 import importlib.util
+import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from perftrace.analysis.selection import Selection, parse_condition, parse_time
 from perftrace.formats.line import escape
 from perftrace.sources.files import FileSource
 from perftrace.sources.reading import Books
+from perftrace.sources.shapes import Shapes
 
 _MAX_NAMED = 5
 
@@ -67,11 +70,50 @@ def _condition(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def open_source(files: Sequence[str], shapes: Shapes | None = None) -> FileSource:
+    """Open what a command names; where reading takes long, a terminal shows how far it is."""
+    source = FileSource(files, shapes)
+    if sys.stderr.isatty():
+        source.on_progress = _Progress(files)
+    return source
+
+
+class _Progress:
+    """Shows on standard error how much has been read, from the first second on."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        sizes = [os.path.getsize(file) for file in files if os.path.isfile(file)]
+        self._size = sum(sizes) if len(sizes) == len(files) else 0
+        """Of all, if it is known."""
+        self._read = 0
+        self._next = time.monotonic() + 1
+        self._is_shown = False
+
+    def __call__(self, read: int) -> None:
+        self._read += read
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + 0.2
+        # Of a gzipped file less is known to be there than is read.
+        share = f" of {self._size / 1e6:.0f}" if self._read <= self._size else ""
+        print(f"\r\x1b[Kperftrace: {self._read / 1e6:.0f}{share} MB read", end="", file=sys.stderr, flush=True)
+        self._is_shown = True
+
+    def wipe(self) -> None:
+        """Leave the line as it was."""
+        if self._is_shown:
+            self._is_shown = False
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def tell(source: FileSource, files: Sequence[str]) -> int:
     """Say on standard error what could not be read; gives the exit status, 2 where that is anything or all.
 
     Call it when the source has been read.
     """
+    if isinstance(source.on_progress, _Progress):
+        source.on_progress.wipe()
     for error in source.errors:
         print(f"perftrace: {error}", file=sys.stderr)
     _tell_of_skipped(source.books)

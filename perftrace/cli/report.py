@@ -7,8 +7,7 @@ import json
 from perftrace.analysis.report import ORDERS, SLOWEST, summed
 from perftrace.analysis.selection import Selection
 from perftrace.analysis.tally import Tally
-from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, selection_of, tell
-from perftrace.sources.files import FileSource
+from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
 from perftrace.sources.shapes import Shapes
 from perftrace.views.terminal import report_text
 
@@ -39,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     selection = selection_of(options)
     # Whoever looks at single runs needs them as records.
     shapes = Shapes(SLOWEST) if selection == Selection() and options.by is None else None
-    source = FileSource(options.files, shapes)
+    source = open_source(options.files, shapes)
     tally = Tally(options.by, SLOWEST)
     tally.add(selection.of(source))
     if shapes is not None:

@@ -6,9 +6,8 @@ import sys
 from typing import Any
 
 from perftrace.analysis.whole import Whole, find
-from perftrace.cli.reading import add_sources, answer, tell
+from perftrace.cli.reading import add_sources, answer, open_source, tell
 from perftrace.formats.line import escape
-from perftrace.sources.files import FileSource
 from perftrace.views.waterfall import waterfall_text
 
 
@@ -27,7 +26,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = FileSource(options.files)
+    source = open_source(options.files)
     found = find(source, options.id)
     status = tell(source, options.files)
     if not source.books.used:

@@ -5,8 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.report import report
-from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, selection_of, tell
-from perftrace.sources.files import FileSource
+from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
 from perftrace.views.terminal import runs_text
 
 
@@ -33,7 +32,7 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = FileSource(options.files)
+    source = open_source(options.files)
     found = report(selection_of(options).of(source), slowest=options.count).slowest
     status = tell(source, options.files)
     if source.books.used and not found:

@@ -7,8 +7,16 @@ import re
 import sys
 
 from perftrace.analysis.trend import trend
-from perftrace.cli.reading import add_selection, add_sources, answer, needs_numpy, nothing_left, selection_of, tell
-from perftrace.sources.files import FileSource
+from perftrace.cli.reading import (
+    add_selection,
+    add_sources,
+    answer,
+    needs_numpy,
+    nothing_left,
+    open_source,
+    selection_of,
+    tell,
+)
 from perftrace.views.trend import trend_text
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -35,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy("trend"):
         return 2
-    source = FileSource(options.files)
+    source = open_source(options.files)
     try:
         found = trend(selection_of(options).of(source), options.window)
     except ValueError as error:

@@ -6,9 +6,8 @@ import json
 import sys
 
 from perftrace.analysis.whatif import whatif
-from perftrace.cli.reading import add_sources, answer, needs_numpy, tell
+from perftrace.cli.reading import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.formats.line import escape
-from perftrace.sources.files import FileSource
 from perftrace.views.whatif import ASSUMPTION, whatif_text
 
 
@@ -30,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy("whatif"):
         return 2
-    source = FileSource(options.files)
+    source = open_source(options.files)
     found = whatif(source, options.operation)
     status = tell(source, options.files)
     if not source.books.used:

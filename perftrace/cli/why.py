@@ -6,9 +6,8 @@ import json
 import sys
 
 from perftrace.analysis.why import TAIL, TYPICAL, why
-from perftrace.cli.reading import add_sources, answer, needs_numpy, tell
+from perftrace.cli.reading import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.formats.line import escape
-from perftrace.sources.files import FileSource
 from perftrace.views.why import why_sentence, why_text
 
 
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy("why"):
         return 2
-    source = FileSource(options.files)
+    source = open_source(options.files)
     found = why(source, options.operation, options.tail)
     status = tell(source, options.files)
     if not source.books.used:

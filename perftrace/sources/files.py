@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import BinaryIO, cast
@@ -83,7 +83,7 @@ class FileSource(Source):
         if self._shapes is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:
             yield from self._count(path, file, self._shapes)
             return
-        watched = _Watched(file, encoding)
+        watched = _Watched(file, encoding, self.on_progress)
         if is_json:
             for record in read_lines(path, iter(watched), self.books):
                 if record.outcome is None:
@@ -98,14 +98,21 @@ class FileSource(Source):
     def _count(self, path: str, file: BinaryIO, shapes: Shapes) -> Iterator[Record]:
         """Read a log for its numbers: a large file on all cores, if it is one that can be read in parts."""
         size = os.fstat(file.fileno()).st_size if isinstance(file, io.BufferedReader) and file.seekable() else 0
-        if size <= PART:
-            yield from self._logs.count(path, blocks(file), shapes)
-            return
         before = self.books.lines
+        if size <= PART:
+            for block in blocks(file):
+                yield from self._logs.count(path, (block,), shapes, self.books.lines - before)
+                self._progress(len(block))
+            return
         for part in read_parts(path, size, shapes.slowest):
             yield from self._logs.join(part.left, self.books.lines - before)
             yield from part.records
             shapes.merge(part.shapes)
+            self._progress(PART)
+
+    def _progress(self, read: int) -> None:
+        if self.on_progress is not None:
+            self.on_progress(read)
 
 
 def _open(path: str) -> AbstractContextManager[BinaryIO]:
@@ -148,7 +155,8 @@ class _Watched:
     given, so that memory is bounded.
     """
 
-    def __init__(self, file: BinaryIO, encoding: str) -> None:
+    def __init__(self, file: BinaryIO, encoding: str, on_progress: Callable[[int], object] | None) -> None:
+        self._on_progress = on_progress
         self._text = io.TextIOWrapper(file, encoding, "replace", newline="\n")
         self.has_nul = False
 
@@ -157,6 +165,8 @@ class _Watched:
         read = self._text.read
         looked_at, rest = 0, ""
         while block := read(_BLOCK):
+            if self._on_progress is not None:
+                self._on_progress(_BLOCK)
             if looked_at < MAX_LINE:  # whatever is binary shows it early
                 looked_at += len(block)
                 self.has_nul = self.has_nul or "\0" in block

@@ -1,6 +1,6 @@
 """What a source gives: records, what never ended, and the books of the reading."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from perftrace.core.record import Record
@@ -65,6 +65,8 @@ class Source:
         self.books = Books()
         self.errors: list[str] = []
         """One line for each thing named that could not be read."""
+        self.on_progress: Callable[[int], object] | None = None
+        """Called now and then with the number of bytes read since the last time."""
 
     def __iter__(self) -> Iterator[Record]:
         raise NotImplementedError
