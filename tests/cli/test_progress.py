@@ -37,7 +37,7 @@ def test_a_terminal_sees_how_much_is_read_from_the_first_second_on(clock, log, m
     clock[0] += 1
     show(1_000_000)
     show(1_000_000)
-    assert capsys.readouterr().err == "\r\x1b[Kperftrace: 2 of 4 MB read"
+    assert capsys.readouterr().err == "\r\x1b[Kperftrace: 2 of 5 MB read"
     clock[0] += 0.2
     show(50_000_000)
     assert capsys.readouterr().err == "\r\x1b[Kperftrace: 53 MB read"
