@@ -1,9 +1,13 @@
 """Percentiles of durations, weighed or not; without numpy, as the report works without it."""
 
 import bisect
+import importlib.util
 import itertools
+from array import array
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+
+_MANY = 100_000
 
 
 def percentile(ordered: Sequence[int], share: float) -> float:
@@ -30,8 +34,8 @@ class Weighed:
         self._ends: list[float] | None = None
         """How many numbers there are up to each one; None where all weigh 1."""
         if not counted and set(groups) <= {1.0}:
-            self._ordered: Sequence[int] = sorted(*groups.values()) if groups else ()
-            self.count, self.total = len(self._ordered), float(sum(self._ordered))
+            self._ordered, total = _sorted(*groups.values()) if groups else ((), 0)
+            self.count, self.total = len(self._ordered), float(total)
             return
         pairs = sorted(weighed)
         self._ordered = [value for value, _ in pairs]
@@ -55,3 +59,14 @@ class Weighed:
         below = int(position)
         low, high = (self._ordered[min(bisect.bisect_right(self._ends, rank), last)] for rank in (below, below + 1))
         return low + (high - low) * (position - below)
+
+
+def _sorted(values: Sequence[int]) -> tuple[Sequence[int], int]:
+    """Sort numbers and add them up: many of them by numpy, if it is there, in a tenth of the time."""
+    if isinstance(values, array) and len(values) >= _MANY and importlib.util.find_spec("numpy"):
+        import numpy as np
+
+        ordered = np.frombuffer(values, dtype=np.int64).copy()
+        ordered.sort()
+        return array("q", ordered.tobytes()), int(ordered.sum())
+    return sorted(values), sum(values)

@@ -10,6 +10,7 @@ from perftrace.analysis.segments import END, segments_of
 from perftrace.analysis.selection import value_of
 from perftrace.core.record import Record
 from perftrace.sources.shapes import Shapes
+from perftrace.store.counting import Counts
 
 MAX_GROUPS = 1_000
 """How many groups an operation has at most; runs of further ones are in a group of all others."""
@@ -17,7 +18,7 @@ OTHERS = "(others)"
 NONE = "(none)"
 """The group of runs that carry nothing by that name."""
 _MAX_CALLERS = 100_000
-"""How many runs that have not ended yet, or never will, are remembered for what they called."""
+"""How many runs are remembered for what they called."""
 
 Group = tuple[str, str | None]
 """An operation, and a value by which its runs are grouped; None where they are not."""
@@ -60,8 +61,8 @@ class Tally:
         self._longest: list[tuple[int, int, Record]] = []
         self._number = 0
         self._seen: set[int] = set()
-        self._callers: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        """By process and span: when children of it began and ended, on the monotonic clock."""
+        self._callers: dict[tuple[int, int, int], _Calls] = {}
+        """By process, trace and span."""
 
     def add(self, records: Iterable[Record]) -> None:
         """Count finished runs; one with the id of another is a duplicate and not counted."""
@@ -105,17 +106,44 @@ class Tally:
     def add_shapes(self, shapes: Shapes) -> None:
         """Count runs that the reading of a log has counted."""
         for name, durations, stretches in shapes:
-            samples = self.operations.setdefault((name, None), {}).setdefault(1.0, Samples())
+            samples = self._samples(name, 1.0)
             samples.counted.update(durations)
             for checkpoint, lengths in stretches.items():
                 segment = END if checkpoint is None else checkpoint
                 samples.counted_segments.setdefault(segment, Counter()).update(lengths)
-        longest = [
-            *self._longest,
-            *((duration, number - self._number, record) for duration, number, record in shapes.longest),
-        ]
-        self._longest = sorted(longest, reverse=True)[: self._slowest]
+        longest = [*self._longest]
+        longest += ((duration, number - self._number, record) for duration, number, record in shapes.longest)
+        for counts in shapes.counts:
+            self._add_counts(counts)
+            longest += ((record.duration_ns, -number, record) for number, record in enumerate(counts.slowest))
+        longest.sort(key=lambda one: (-one[0], -one[1]))
+        self._longest = [(one[0], -number, one[2]) for number, one in enumerate(longest[: self._slowest])]
         heapq.heapify(self._longest)
+        self._number = self._slowest
+
+    def _add_counts(self, counts: Counts) -> None:
+        """Count what was counted of a store's Parquet files."""
+        for block in counts.blocks:
+            samples = self._samples(block.name, block.weight)
+            samples.failures += block.failures
+            samples.cancelled += block.cancelled
+            samples.known += block.known
+            samples.running += block.running
+            before = None
+            for number, checkpoint in enumerate((*block.checkpoints, END)):
+                until = block.elapsed[:, number]
+                if before is not None or block.start_seen:
+                    lengths = samples.segments.setdefault(checkpoint, array("q"))
+                    lengths.frombytes((until if before is None else (until - before).clip(0)).tobytes())
+                before = until
+            samples.durations.frombytes(block.elapsed[:, -1].tobytes())
+        for name, weight, kind, count in counts.errors:
+            self._samples(name, weight).errors[kind] += count
+        for name, weight, nanoseconds in counts.called:
+            self._samples(name, weight).called += nanoseconds
+
+    def _samples(self, name: str, weight: float) -> Samples:
+        return self.operations.setdefault((name, None), {}).setdefault(weight, Samples())
 
     def add_unfinished(self, record: Record) -> None:
         """Count a run that never ended."""
@@ -138,28 +166,49 @@ class Tally:
         return value
 
     def _count_children(self, record: Record, samples: Samples) -> None:
-        """Count how long children ran, and remember this one for its own caller.
-
-        Children of one process end, and are read, before the run that awaits them.
-        """
-        called = self._callers.pop((record.pid, record.span), None)
+        """Count how long children ran, whichever of the two is read first, and remember this one for its own caller."""
         start, end = record.start_mono, record.start_mono + record.duration_ns
-        if called:
-            until = start
-            for begun, ended in sorted(called):
-                # Those that ran side by side count once.
-                covered = min(ended, end) - max(begun, until)
-                if covered > 0:
-                    samples.called += covered
-                    until = min(ended, end)
+        place = (record.pid, record.trace, record.span)
+        call = self._callers.pop(place, None) or _Calls()
+        call.samples, call.start, call.end = samples, start, end
+        samples.called += call.covered()
+        self._remember(place, call)
         if record.parent is not None:
-            caller = (record.pid, record.parent)
-            known = self._callers.get(caller)
-            if known is None:
-                known = self._callers[caller] = []
-                if len(self._callers) > _MAX_CALLERS:
-                    del self._callers[next(iter(self._callers))]
-            known.append((start, end))
+            place = (record.pid, record.trace, record.parent)
+            call = self._callers.get(place) or _Calls()
+            if call.samples is not None:
+                call.samples.called -= call.covered()
+            call.found.append((start, end))
+            if call.samples is not None:
+                call.samples.called += call.covered()
+            self._remember(place, call)
+
+    def _remember(self, place: tuple[int, int, int], call: "_Calls") -> None:
+        self._callers[place] = call
+        if len(self._callers) > _MAX_CALLERS:
+            del self._callers[next(iter(self._callers))]
+
+
+class _Calls:
+    """What a run called, and what is known of the run itself."""
+
+    __slots__ = ("end", "found", "samples", "start")
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int]] = []
+        self.samples: Samples | None = None
+        """What the run counts among; None as long as it has not been read."""
+        self.start = self.end = 0
+
+    def covered(self) -> int:
+        """Tell how long anything that it called ran; what ran side by side counts once."""
+        covered, until = 0, self.start
+        for begun, ended in sorted(self.found):
+            part = min(ended, self.end) - max(begun, until)
+            if part > 0:
+                covered += part
+                until = min(ended, self.end)
+        return covered
 
 
 def _count_outcome(record: Record, samples: Samples) -> None:

@@ -1,19 +1,24 @@
 """A trace directory -> records."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from perftrace.core.record import Record
 from perftrace.sources.reading import Source
+from perftrace.sources.shapes import Shapes
 from perftrace.store import parquet
-from perftrace.store.folder import LINES, PARQUET, contents
+from perftrace.store.counting import count_runs
+from perftrace.store.folder import LINES, PARQUET, TraceFile, contents
 
 
-def read_directory(folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]]) -> Iterator[Record]:
+def read_directory(
+    folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]], shapes: Shapes | None = None
+) -> Iterator[Record]:
     """Give the records of all files, while bots write and others compact or prune: each once.
 
     What cannot be read is added to the source's errors, what holds no records is noted in its books.
-    read_lines: gives the records of a file of JSON lines.
+    read_lines: gives the records of a file of JSON lines. shapes: takes what can be counted in place of being given.
     """
     try:
         found = contents(folder)
@@ -23,7 +28,10 @@ def read_directory(folder: str, source: Source, read_lines: Callable[[str], Iter
     source.books.skipped += (os.path.join(folder, name) for name in found.foreign)
     if not found.files:
         source.errors.append(f"{folder}: a directory without trace files (*{LINES}, *{PARQUET})")
+    counted = set() if shapes is None else _count(found.files, source, shapes)
     for file in found.files:
+        if file.path in counted:
+            continue
         path = file.path
         if path.suffix == LINES:
             try:
@@ -37,6 +45,25 @@ def read_directory(folder: str, source: Source, read_lines: Callable[[str], Iter
             continue
         except (OSError, ValueError, ImportError) as error:
             source.errors.append(f"{path}: {error}")
+
+
+def _count(files: Sequence[TraceFile], source: Source, shapes: Shapes) -> set[Path]:
+    """Count the Parquet files that a store's writer named, in which each record is once; gives those counted.
+
+    Where that fails, for a damaged file or without numpy, reading them one by one says more.
+    """
+    own = [file for file in files if file.is_own and not file.is_lines]
+    if not own:
+        return set()
+    try:
+        counts = count_runs(own, shapes.slowest)
+    except (OSError, ValueError, ImportError):
+        return set()
+    shapes.counts.append(counts)
+    source.books.lines += counts.rows
+    source.books.used += counts.rows
+    source.unfinished += counts.unfinished
+    return {file.path for file in own}
 
 
 def read_parquet(path: str | os.PathLike[str], source: Source) -> Iterator[Record]:

@@ -43,7 +43,7 @@ class FileSource(Source):
     def __iter__(self) -> Iterator[Record]:
         for path in self._paths:
             if os.path.isdir(path):
-                yield from read_directory(path, self, partial(self._file, is_lines=True))
+                yield from read_directory(path, self, partial(self._file, is_lines=True), self._shapes)
                 continue
             try:
                 yield from self._file(path)

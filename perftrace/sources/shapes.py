@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from perftrace.core.record import Record
+from perftrace.store.counting import Counts
 
 Shape = tuple[str, tuple[str, ...]]
 """An operation, and its checkpoints in their order, as bytes read as Latin-1."""
@@ -29,6 +30,8 @@ class Shapes:
         self.durations: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self.stretches: defaultdict[str, dict[str | None, Counter[int]]] = defaultdict(dict)
         """By operation and checkpoint, in the order in which they were first seen; None is the last one, to the end."""
+        self.counts: list[Counts] = []
+        """What was counted of stores' Parquet files."""
         self._rows: dict[Shape, array[int]] = {}
         self._number = 0
         self._least = -1 if slowest else sys.maxsize

@@ -111,7 +111,7 @@ def read(parquet: str | os.PathLike[str]) -> Iterator[Record]:
             rows = db.execute("SELECT * FROM read_parquet($1)", [[literal(parquet)]])
             names = [str(column[0]) for column in rows.description or ()]
             while batch := rows.fetchmany(_ROWS):
-                yield from (_record(dict(zip(names, row, strict=True))) for row in batch)
+                yield from (record_of_row(dict(zip(names, row, strict=True))) for row in batch)
         except duckdb.Error as error:
             raise _unreadable(parquet, error) from None
 
@@ -138,7 +138,8 @@ def _unreadable(parquet: str | os.PathLike[str], error: Exception) -> Exception:
     return ValueError(f"no Parquet file, or a damaged one: {str(error).splitlines()[0]}")
 
 
-def _record(row: dict[str, Any]) -> Record:
+def record_of_row(row: dict[str, Any]) -> Record:
+    """Make a record of a row's columns; raises ValueError if a newer version wrote it."""
     fields = {name: value for name, value in row.items() if value is not None}
     if fields.get("v", VERSION) > VERSION:
         raise ValueError(f"records of version {fields['v']}; this reader knows {VERSION}")

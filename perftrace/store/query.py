@@ -31,7 +31,7 @@ def connect(folder: str | os.PathLike[str]) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     try:
-        db.execute(f"CREATE VIEW records AS {_select(found)}")
+        db.execute(f"CREATE VIEW records AS {select_all(found)}")
     except duckdb.Error as error:
         db.close()
         reason = str(error).splitlines()[0]
@@ -39,7 +39,7 @@ def connect(folder: str | os.PathLike[str]) -> "duckdb.DuckDBPyConnection":
     return db
 
 
-def _select(found: Contents) -> str:
+def select_all(found: Contents) -> str:
     """Write the query that gives all records of the files."""
     lines = [file for file in found.files if file.is_lines]
     parquet = [file for file in found.files if not file.is_lines]

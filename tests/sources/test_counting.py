@@ -1,0 +1,104 @@
+"""A store's Parquet files counted by SQL: the same answer as record by record."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perftrace.analysis.report import SLOWEST, report, summed
+from perftrace.analysis.tally import Tally
+from perftrace.cli import main
+from perftrace.formats.jsonl import encode
+from perftrace.sources.files import FileSource
+from perftrace.sources.shapes import Shapes
+from perftrace.store import compact
+from tests.analysis.test_path import run
+
+NAME = "1795000000000000000-1-0000000{}.jsonl"
+
+
+@st.composite
+def stores(draw):
+    """Give records of some traces: nested, side by side, failed, sampled, without an end, loops of checkpoints."""
+    records = []
+    for trace in range(1, draw(st.integers(2, 6))):
+        spans = draw(st.integers(1, 6))
+        for span in range(1, spans + 1):
+            start, length = draw(st.integers(0, 50)), draw(st.integers(0, 50))
+            marks = [(draw(st.sampled_from("xy")), draw(st.integers(0, 60))) for _ in range(draw(st.integers(0, 3)))]
+            outcome = draw(st.sampled_from(["ok", "ok", "ok", "error", "abandoned", "cancelled", None]))
+            record = run(
+                draw(st.sampled_from(["a", "b"])), span, start, start + length,
+                draw(st.sampled_from([None, *range(1, spans + 1)])), pid=draw(st.sampled_from([1, 2])), marks=marks,
+                outcome=outcome, weight=draw(st.sampled_from([1.0, 1.0, 4.0])), start_seen=draw(st.booleans()),
+                running_ns=draw(st.sampled_from([None, 5_000_000, 90_000_000])),
+                error_type=draw(st.sampled_from([None, "ValueError"])) if outcome == "error" else None,
+            )  # fmt: skip
+            records.append(record.replace(trace=trace))
+    return records
+
+
+def answer(found):
+    """Give a report without what depends on the order of reading."""
+    given = dataclasses.asdict(found)
+    for operation in given["operations"]:
+        operation["segments"].sort(key=lambda one: one["name"])
+        for segment in operation["segments"]:
+            segment["bottleneck"] = None
+    given["slowest"] = [one["duration"] for one in given["slowest"]]
+    given["never_ended"].sort(key=lambda one: one["operation_id"])
+    return rounded(given)
+
+
+def rounded(value):
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return round(value, 9) if isinstance(value, float) else value
+
+
+def by_records(folder):
+    source = FileSource([folder])
+    return answer(report(source, source.unfinished))
+
+
+def counted(folder):
+    shapes = Shapes(SLOWEST)
+    source = FileSource([folder], shapes)
+    tally = Tally(None, SLOWEST)
+    tally.add(source)
+    tally.add_shapes(shapes)
+    for record in source.unfinished:
+        tally.add_unfinished(record)
+    assert shapes.counts
+    assert not source.errors
+    return answer(summed(tally, source.unfinished))
+
+
+def write(folder, name, records):
+    (folder / name).write_bytes(b"".join(encode(record).rstrip(b"\n") + b"\n" for record in records))
+
+
+@settings(max_examples=40, deadline=None)
+@given(stores(), stores())
+def test_counted_is_the_same_as_record_by_record(tmp_path_factory, old, new):
+    """Own time, running time, failures, weights, segments: of what is compacted, beside what is still in lines."""
+    folder = tmp_path_factory.mktemp("store")
+    write(folder, NAME.format(1), old)
+    assert compact(folder).files == 1
+    write(folder, NAME.format(2), [record.replace(trace=record.trace + 100) for record in new])
+    assert counted(str(folder)) == by_records(str(folder))
+
+
+@pytest.mark.parametrize("content", [b"PAR1 no parquet", b""])
+def test_a_damaged_file_is_told_and_the_others_are_read(tmp_path, capsys, content):
+    """As without counting."""
+    write(tmp_path, NAME.format(1), [run("a", 1, 0, 5)])
+    assert compact(tmp_path).files == 1
+    (tmp_path / NAME.format(2).replace("jsonl", "parquet")).write_bytes(content)
+    assert main(["report", str(tmp_path), "--language", "en"]) == 2
+    out, err = capsys.readouterr()
+    assert NAME.format(2).replace("jsonl", "parquet") in err
+    assert "1 used" in out
