@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from perftrace.analysis.segments import END
 from perftrace.analysis.trees import Node
 
 
@@ -40,7 +41,7 @@ def critical_path(root: Node) -> list[Stretch]:
         for child in sorted(node.children, key=_last_first):
             if child.is_awaited and child.end <= until and child.end > child.start:
                 found.append((node, child.end, until, True))
-                found.append((child, child.start, child.end, False))
+                found.append((child, child.start, child.end, not child.children))
                 until = child.start
         found.append((node, start, until, True))
         todo.extend(reversed(found))
@@ -55,6 +56,8 @@ def _last_first(child: Node) -> tuple[int, int, int]:
 
 def _cut(node: Node, start: int, end: int) -> list[Stretch]:
     """Cut a stretch of a node's own time at its checkpoints."""
+    if not node.record.marks:
+        return [Stretch(node, END, start, end)] if end > start else []
     pieces = []
     before = node.start
     for cut, name in node.cuts():

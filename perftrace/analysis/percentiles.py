@@ -6,6 +6,11 @@ import itertools
 from array import array
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy import int64
+    from numpy.typing import NDArray
 
 _MANY = 100_000
 
@@ -31,25 +36,38 @@ class Weighed:
         weighed = itertools.chain(
             ((value, weight) for weight, values in groups.items() for value in values), counted.items()
         )
+        self.largest: int | None = None
         self._ends: list[float] | None = None
         """How many numbers there are up to each one; None where all weigh 1."""
+        self._unordered: NDArray[int64] | None = None
+        """Many numbers: to look for a few percentiles in them takes less than to sort them."""
         if not counted and set(groups) <= {1.0}:
-            self._ordered, total = _sorted(*groups.values()) if groups else ((), 0)
-            self.count, self.total = len(self._ordered), float(total)
+            values = groups.get(1.0, ())
+            self.count = len(values)
+            if isinstance(values, array) and len(values) >= _MANY and importlib.util.find_spec("numpy"):
+                import numpy as np
+
+                self._unordered = np.frombuffer(values, dtype=np.int64)  # in place: nobody needs their order
+                self.total, self.largest = float(self._unordered.sum()), int(self._unordered.max())
+                return
+            self._ordered: Sequence[int] = sorted(values)
+            self.total, self.largest = float(sum(values)), self._ordered[-1] if values else None
             return
         pairs = sorted(weighed)
         self._ordered = [value for value, _ in pairs]
         self._ends = list(itertools.accumulate(weight for _, weight in pairs))
         self.count = round(self._ends[-1]) if self._ends else 0
         self.total = float(sum(value * weight for value, weight in pairs))
-
-    @property
-    def largest(self) -> int | None:
-        """The largest number."""
-        return self._ordered[-1] if self._ordered else None
+        self.largest = self._ordered[-1] if pairs else None
 
     def percentile(self, share: float) -> float | None:
         """Give a percentile, as if each number stood there as often as it weighs; None where there is none."""
+        if self._unordered is not None:
+            position = (self.count - 1) * share
+            below, above = int(position), min(int(position) + 1, self.count - 1)
+            self._unordered.partition([below, above])
+            low, high = int(self._unordered[below]), int(self._unordered[above])
+            return low + (high - low) * (position - below)
         if not self._ordered:
             return None
         if self._ends is None:
@@ -59,14 +77,3 @@ class Weighed:
         below = int(position)
         low, high = (self._ordered[min(bisect.bisect_right(self._ends, rank), last)] for rank in (below, below + 1))
         return low + (high - low) * (position - below)
-
-
-def _sorted(values: Sequence[int]) -> tuple[Sequence[int], int]:
-    """Sort numbers and add them up: many of them by numpy, if it is there, in a tenth of the time."""
-    if isinstance(values, array) and len(values) >= _MANY and importlib.util.find_spec("numpy"):
-        import numpy as np
-
-        ordered = np.frombuffer(values, dtype=np.int64).copy()
-        ordered.sort()
-        return array("q", ordered.tobytes()), int(ordered.sum())
-    return sorted(values), sum(values)

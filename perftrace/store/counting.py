@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import VERSION
 from perftrace.store.folder import Contents, TraceFile
-from perftrace.store.parquet import database, record_of_row
+from perftrace.store.parquet import database, literal, record_of_row
 from perftrace.store.query import select_all
 
 if TYPE_CHECKING:
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from numpy import int64
     from numpy.typing import NDArray
 
+_ROWS = 1_000_000
+"""How many rows are taken at once."""
 _SHAPES = """
 SELECT name, coalesce(weight, 1.0) AS weight,
-    list_transform(coalesce(checkpoints, []), lambda c: c.name) AS names,
+    hash(list_transform(coalesce(checkpoints, []), lambda c: c.name)) AS shape,
+    list_transform(coalesce(any_value(checkpoints), []), lambda c: c.name) AS names,
     coalesce(start_seen, true) AS seen,
     count(*) FILTER (outcome IN ('error', 'abandoned')) AS failures,
     count(*) FILTER (outcome = 'cancelled') AS cancelled,
@@ -26,7 +29,7 @@ SELECT name, coalesce(weight, 1.0) AS weight,
     flatten(list(
         list_append(list_transform(coalesce(checkpoints, []), lambda c: c.elapsed_ns), duration_ns)
     )) AS elapsed
-FROM runs WHERE outcome IS NOT NULL GROUP BY ALL
+FROM runs WHERE outcome IS NOT NULL GROUP BY name, coalesce(weight, 1.0), shape, seen
 """
 _ERRORS = """
 SELECT name, coalesce(weight, 1.0), coalesce(error_type, outcome), count(*) FROM runs
@@ -91,8 +94,12 @@ def count_runs(files: Sequence[TraceFile], slowest: int) -> Counts:
         import duckdb
 
         try:
-            db.execute(f"CREATE VIEW runs AS {select_all(Contents(tuple(files), (), ()))}")
-            return _count(db, slowest)
+            _create_view(db, select_all(Contents(tuple(files), (), ())))
+            counts = _count(db, slowest)
+            for group, rows in _groups(db, files):
+                _create_view(db, select_all(Contents(tuple(group), (), ()), rows))
+                counts.blocks.extend(_blocks(db))
+            return counts
         except duckdb.Error as error:
             raise ValueError(str(error).splitlines()[0]) from None
 
@@ -101,7 +108,45 @@ def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> Counts:
     ((rows, newest),) = db.execute("SELECT count(*), max(v) FROM runs").fetchall()
     if newest is not None and newest > VERSION:
         raise ValueError(f"records of version {newest}; this reader knows {VERSION}")
-    blocks = [
+    # Of these rows all columns are read, so that it pays to know first which they are.
+    longest = "SELECT duration_ns FROM runs WHERE outcome IS NOT NULL ORDER BY duration_ns DESC"
+    ((least,),) = db.execute(f"SELECT min(duration_ns) FROM ({longest} LIMIT {slowest:d})").fetchall()  # noqa: S608  # ours
+    order = f"ORDER BY duration_ns DESC, start LIMIT {slowest:d}"
+    return Counts(
+        int(rows),
+        [],
+        db.execute(_ERRORS).fetchall(),
+        db.execute(_CALLED).fetchall(),
+        list(_records(db, f"outcome IS NOT NULL AND duration_ns >= {least or 0:d} {order}")),
+        list(_records(db, "outcome IS NULL")),
+    )
+
+
+def _create_view(db: "duckdb.DuckDBPyConnection", select: str) -> None:
+    db.execute(f"CREATE OR REPLACE VIEW runs AS {select}")
+
+
+def _groups(db: "duckdb.DuckDBPyConnection", files: Sequence[TraceFile]) -> Iterator[tuple[list[TraceFile], str]]:
+    """Give files, or a condition for the rows of a large one, of about `_ROWS` rows each: arrays need memory."""
+    group: list[TraceFile] = []
+    held = 0
+    for file in files:
+        ((rows,),) = db.execute("SELECT num_rows FROM parquet_file_metadata($1)", [[literal(file.path)]]).fetchall()
+        if rows > _ROWS:
+            for first in range(0, rows, _ROWS):
+                yield [file], f"file_row_number >= {first} AND file_row_number < {first + _ROWS}"
+            continue
+        if held + rows > _ROWS and group:
+            yield group, ""
+            group, held = [], 0
+        group.append(file)
+        held += rows
+    if group:
+        yield group, ""
+
+
+def _blocks(db: "duckdb.DuckDBPyConnection") -> list[Block]:
+    return [
         Block(
             str(name),
             float(weight),
@@ -113,18 +158,10 @@ def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> Counts:
             int(running),
             elapsed.reshape(-1, len(names) + 1),
         )
-        for name, weight, names, start_seen, failures, cancelled, known, running, elapsed in zip(
+        for name, weight, _, names, start_seen, failures, cancelled, known, running, elapsed in zip(
             *db.execute(_SHAPES).fetchnumpy().values(), strict=True
         )
     ]
-    return Counts(
-        int(rows),
-        blocks,
-        db.execute(_ERRORS).fetchall(),
-        db.execute(_CALLED).fetchall(),
-        list(_records(db, f"outcome IS NOT NULL ORDER BY duration_ns DESC, start LIMIT {slowest:d}")),
-        list(_records(db, "outcome IS NULL")),
-    )
 
 
 def _records(db: "duckdb.DuckDBPyConnection", condition: str) -> Iterator[Record]:

@@ -39,8 +39,11 @@ def connect(folder: str | os.PathLike[str]) -> "duckdb.DuckDBPyConnection":
     return db
 
 
-def select_all(found: Contents) -> str:
-    """Write the query that gives all records of the files."""
+def select_all(found: Contents, rows: str = "") -> str:
+    """Write the query that gives all records of the files.
+
+    rows: a condition for the rows of each Parquet file, on `file_row_number`.
+    """
     lines = [file for file in found.files if file.is_lines]
     parquet = [file for file in found.files if not file.is_lines]
     # The columns, whatever a file of another version has or has not.
@@ -48,7 +51,10 @@ def select_all(found: Contents) -> str:
     parts = [f"SELECT {empty} WHERE false"]
     if parquet:
         paths = ", ".join(_quoted(literal(file.path)) for file in parquet)
-        parts.append(f"SELECT * FROM read_parquet([{paths}], union_by_name = true)")  # noqa: S608  # names of files, quoted
+        options = "union_by_name = true" + (", file_row_number = true" if rows else "")
+        every = "* EXCLUDE file_row_number" if rows else "*"
+        where = f" WHERE {rows}" if rows else ""
+        parts.append(f"SELECT {every} FROM read_parquet([{paths}], {options}){where}")  # noqa: S608  # files, quoted
     if lines:
         paths = ", ".join(_quoted(literal(file.path)) for file in lines)
         types = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in COLUMNS.items())

@@ -1,4 +1,4 @@
-"""`perftrace report` on a large log beside `grep -c PERF` on the same file, and its memory."""
+"""`perftrace report` as logs and stores grow, beside `grep -c PERF` and DuckDB's bare percentiles, and its memory."""
 
 import os
 import random
@@ -8,13 +8,25 @@ import tempfile
 import time
 from pathlib import Path
 
+import duckdb
+
+from perftrace.store import connect
+from perftrace.store.parquet import COLUMNS
+
 CHECKPOINTS = (
     ("get_user", "获取用户信息"),
     ("check_points", "检查积分"),
     ("set_state", "设置用户状态"),
     ("send_reply", "回复"),
 )
-ROUNDS = 3
+ROUNDS = 2
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+BARE = (
+    "SELECT name, quantile_cont(duration_ns, [0.5, 0.95, 0.99]) FROM records GROUP BY name",
+    "SELECT name, c.name, quantile_cont(c.elapsed_ns, [0.5, 0.95]) "
+    "FROM (SELECT name, unnest(checkpoints) AS c FROM records) GROUP BY ALL",
+)
+"""The percentiles of operations and of their checkpoints, and nothing else that a report has."""
 
 
 def write_log(path, lines):
@@ -44,17 +56,57 @@ def run(*command):
     return time.perf_counter() - before, usage.ru_maxrss / 1024
 
 
+def write_store(folder, rows):
+    """Write a Parquet file of so many records with four checkpoints each."""
+    marks = ", ".join(
+        f"{{'name': '{name}', 'description': '', 'elapsed_ns': (d * {number / 5})::BIGINT, 'attributes': NULL::JSON}}"
+        for number, (name, _) in enumerate(CHECKPOINTS, 1)
+    )
+    columns = {
+        "v": "1", "trace_id": "printf('%032x', i)", "span_id": "printf('%016x', i + 1)", "duration_ns": "d",
+        "operation_id": "printf('photo_%d_%016x', i % 1000, i + 1)", "name": "['click', 'photo', 'buy'][1 + i % 3]",
+        "start": "1795000000000000000 + i * 1000000", "start_mono": "i * 1000000 + 1", "outcome": "'ok'", "pid": "7",
+        "checkpoints": f"[{marks}]", "running_ns": "d // 10", "inner_ns": "0", "steps": "3",
+    }  # fmt: skip
+    select = ", ".join(f"{columns.get(name, 'NULL')}::{kind} AS {name}" for name, kind in COLUMNS.items())
+    with duckdb.connect() as db:
+        db.sql(
+            f"SELECT {select} FROM (SELECT i, (5e7 * -ln(1 - 0.999 * random()))::BIGINT AS d FROM range({rows}) t(i))"
+        ).write_parquet(str(folder / "1795000000000000000-1-00000000.parquet"), compression="zstd")
+
+
+def bare(folder):
+    """Give the seconds of DuckDB's own queries over the same files."""
+    with connect(folder) as db:
+        before = time.perf_counter()
+        for query in BARE:
+            db.execute(query).fetchall()
+        return time.perf_counter() - before
+
+
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        for lines in (1_000_000, 3_000_000):
-            path = Path(folder) / f"{lines}.log"
-            write_log(path, lines)
-            ours = [run(sys.executable, "-m", "perftrace", "report", str(path)) for _ in range(ROUNDS)]
-            grep = [run("grep", "-c", "PERF", str(path)) for _ in range(ROUNDS)]
-            seconds, megabytes = min(ours)
+    report = (sys.executable, "-m", "perftrace", "report")
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores")
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / "bot.log"
+            write_log(path, size)
+            seconds, megabytes = min(run(*report, str(path)) for _ in range(ROUNDS))
+            grep, _ = min(run("grep", "-c", "PERF", str(path)) for _ in range(ROUNDS))
             print(
-                f"report: {lines:,} lines ({path.stat().st_size / 1e6:.0f} MB) in {seconds:.1f}s, "
-                f"{seconds / min(grep)[0]:.0f} times grep -c, {megabytes:.0f} MB of memory"
+                f"log of {size:>10,} lines: {seconds:6.2f} s, {size / seconds:>9,.0f} lines a second, "
+                f"{seconds / grep:5.1f} times grep -c, {megabytes:,.0f} MB",
+                flush=True,
+            )
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as name:
+            write_store(Path(name), size)
+            seconds, megabytes = min(run(*report, name) for _ in range(ROUNDS))
+            own = min(bare(Path(name)) for _ in range(ROUNDS))
+            print(
+                f"store of {size:>10,} records: {seconds:6.2f} s, {size / seconds:>9,.0f} records a second, "
+                f"{seconds / own:5.1f} times DuckDB's bare percentiles, {megabytes:,.0f} MB",
+                flush=True,
             )
 
 

@@ -1,0 +1,78 @@
+"""`why`, `whatif`, `advise`, `compare` and `trend` on up to 100,000 traces of five operations each: traces a second.
+
+The records are made beforehand, in the form in which a source gives them: reading them is `report.py`'s matter.
+"""
+
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+from perftrace.analysis.advice import advise
+from perftrace.analysis.compare import compare
+from perftrace.analysis.trend import trend
+from perftrace.analysis.whatif import whatif
+from perftrace.analysis.why import why
+from perftrace.core.record import Record
+
+SIZES = (1_000, 10_000, 100_000)
+MS = 1_000_000
+
+
+def traces(count):
+    """Make traces: a user looked up, two calls side by side, one after them."""
+    dice = random.Random(1)
+    records = []
+    for number in range(1, count + 1):
+        at = number * 1_000 * MS
+        user, first, second, third, last = (
+            int(dice.lognormvariate(0, 0.4) * mean * MS) for mean in (5, 60, 30, 40, 20)
+        )
+        together = user + max(first, second)
+        end = together + third + last
+        common = {"trace": number, "pid": 1, "parent": 1}
+
+        def run(name, span, start, length, common=common, at=at, **more):
+            start += at
+            return Record(
+                name, span=span, start=10**18 + start, start_mono=start, duration_ns=length, **{**common, **more}
+            )
+
+        records += [
+            run("get_user", 2, 0, user, key=f"u{number % 500}"),
+            run("download", 3, user, first, attributes={"server.address": "files.example.org"}),
+            run("notify", 4, user, second),
+            run("render", 5, together, third),
+            run(
+                "photo", 1, 0, end, parent=None, key=f"u{number % 500}",
+                attributes={"size": "large" if number % 10 == 0 else "small"},
+                marks=[("user", "", user, {}), ("fetched", "", together, {}), ("rendered", "", end - last, {})],
+            ),
+        ]  # fmt: skip
+    return records
+
+
+def main():
+    print(f"Python {sys.version.split()[0]}")
+    for size in SIZES:
+        records = traces(size)
+        half = len(records) // 2
+        commands: dict[str, Callable[[], object]] = {
+            "why": partial(why, records, "photo"),
+            "whatif": partial(whatif, records, "photo"),
+            "advise": partial(advise, records),
+            "compare": partial(compare, records[:half], records[half:]),
+            "trend": partial(trend, records),
+        }
+        for name, command in commands.items():
+            before = time.perf_counter()
+            command()
+            seconds = time.perf_counter() - before
+            print(f"{name:8} {size:>8,} traces: {seconds:6.2f} s, {size / seconds:>9,.0f} a second", flush=True)
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB of memory, records included")
+
+
+if __name__ == "__main__":
+    main()
