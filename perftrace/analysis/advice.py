@@ -22,6 +22,8 @@ MIN_SHARE = 0.02
 """A finding saves at least this share of the time of the operation's runs."""
 MIN_SECONDS = 0.001
 """And at least this in a trace that has it, on average."""
+MIN_CASES = 3
+"""And so many traces have it."""
 SLOW_SHARE = 0.2
 """Calls are slow, and downloads and checks worth it, from this share of the operation's time on."""
 EVIDENCE = 5
@@ -127,6 +129,8 @@ def _finding(rule: Rule, operation: str, segment: str, cases: list[Case], roots:
     then = now.copy()
     then[numbers] = spared((case.root, case.remains) for case in cases) / 1e9
     weights = np.array([root.record.weight for root in roots], dtype=float)
+    if len(cases) < MIN_CASES and rule != "cold_start":  # there is one in a process
+        return None
     gain = _gain(now, then, weights)
     least = 0.0 if rule in _SELDOM else _least_share(rule) * float((now * weights).sum())
     if gain.total <= max(least, MIN_SECONDS * float(weights[numbers].sum())):
@@ -146,6 +150,8 @@ def _blocking(roots: Sequence[Node]) -> Iterator[Finding]:
     for (operation, segment), held in found.items():
         blockers = {id(block.root): block.root for block in held}
         lost = delayed(held, roots)
+        if len(blockers) < MIN_CASES:
+            continue
         concerned = [root for root in roots if id(root) in lost] or list(blockers.values())
         now = np.array([root.end - root.start for root in concerned], dtype=float) / 1e9
         then = now - np.array([lost.get(id(root), 0) for root in concerned], dtype=float) / 1e9

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from perftrace.analysis.path import critical_path
 from perftrace.analysis.replay import Step
 from perftrace.analysis.rules import Case, Rule
-from perftrace.analysis.segments import segments_of
 from perftrace.analysis.trees import Node
 
 ENOUGH = 20
@@ -21,6 +20,10 @@ STALL_SHARE, STALL_GAP, STALL_NS = 0.03, 3, 100_000_000
 STALLS_AT_LEAST = 3
 BLOCK_NS = 50_000_000
 """A step of an event loop that is longer blocks it; asyncio's own debug mode complains from 100 ms on."""
+
+
+Loop = tuple[int, str]
+"""The process and the thread of an event loop."""
 
 
 class Spent(NamedTuple):
@@ -85,27 +88,31 @@ class Block(NamedTuple):
     operation: str
     segment: str
     root: Node
+    loop: Loop
     start: int
     end: int
 
 
 def blocks(roots: Sequence[Node]) -> Iterator[Block]:
-    """Find runs that held an event loop for long: the innermost ones, and the longest of their segments."""
-    loops = {(node.record.pid, node.record.thread) for root in roots for node in root.walk() if node.record.steps > 1}
+    """Find runs that held an event loop for long: the innermost ones, and that of their segments that fits best."""
+    loops = {_loop(node) for root in roots for node in root.walk() if node.record.steps > 1}
     for root in roots:
         for node in root.walk():
             longest = node.record.longest_step_ns
-            place = (node.record.pid, node.record.thread)
-            if longest is None or longest < BLOCK_NS or place not in loops:
+            if longest is None or longest < BLOCK_NS or _loop(node) not in loops:
                 continue
             if any(
-                (child.record.pid, child.record.thread) == place and (child.record.longest_step_ns or 0) * 2 >= longest
+                _loop(child) == _loop(node) and (child.record.longest_step_ns or 0) * 2 >= longest
                 for child in node.children
             ):
                 continue
-            name = max(segments_of(node.record), key=lambda segment: segment[1], default=("", 0))[0]
-            end = next((at for at, cut in node.cuts() if cut == name), node.end)
-            yield Block(node.name, name, root, max(end - longest, node.start), end)
+            start, found = node.start, []
+            for end, name in node.cuts():
+                # Checkpoints stand between steps or within one: what is shorter than the step cannot hold it.
+                found.append((end - start < 0.9 * longest, abs(end - start - longest), end, name))
+                start = end
+            _, _, end, name = min(found)
+            yield Block(node.name, name, root, _loop(node), max(end - longest, node.start), end)
 
 
 def delayed(blocks: Sequence[Block], roots: Sequence[Node]) -> dict[int, int]:
@@ -113,20 +120,27 @@ def delayed(blocks: Sequence[Block], roots: Sequence[Node]) -> dict[int, int]:
 
     That is the most that they can have lost; what they waited for anyway is in it.
     """
-    by_loop: defaultdict[tuple[int, str], list[Node]] = defaultdict(list)
-    for root in sorted(roots, key=lambda root: root.start):
-        if root.record.steps > 1:
-            by_loop[root.record.pid, root.record.thread].append(root)
+    by_loop: defaultdict[Loop, list[tuple[int, int, Node]]] = defaultdict(list)
+    for root in roots:
+        for node in root.walk():
+            # What a trace does in a process, by the run that begins it there.
+            if node.parent is None or node.parent.record.pid != node.record.pid:
+                by_loop[_loop(node)].append((node.start, node.end, root))
     lost: defaultdict[int, int] = defaultdict(int)
-    starts = {loop: [root.start for root in found] for loop, found in by_loop.items()}
-    longest = {loop: max(root.end - root.start for root in found) for loop, found in by_loop.items()}
+    for found in by_loop.values():
+        found.sort(key=lambda one: one[0])
+    starts = {loop: [one[0] for one in found] for loop, found in by_loop.items()}
+    longest = {loop: max(end - start for start, end, _ in found) for loop, found in by_loop.items()}
     for block in blocks:
-        loop = (block.root.record.pid, block.root.record.thread)
-        if loop not in by_loop:
+        if block.loop not in by_loop:
             continue
-        first = bisect.bisect_left(starts[loop], block.start - longest[loop])
-        for root in by_loop[loop][first : bisect.bisect_left(starts[loop], block.end)]:
-            beside = min(root.end, block.end) - max(root.start, block.start)
+        first = bisect.bisect_left(starts[block.loop], block.start - longest[block.loop])
+        for start, end, root in by_loop[block.loop][first : bisect.bisect_left(starts[block.loop], block.end)]:
+            beside = min(end, block.end) - max(start, block.start)
             if beside > 0 and root is not block.root:
                 lost[id(root)] += beside
     return lost
+
+
+def _loop(node: Node) -> Loop:
+    return node.record.pid, node.record.thread

@@ -25,7 +25,7 @@ Rule = Literal[
 
 MANY_CALLS = 5
 """So many calls one after another, each for something else, should be one."""
-LARGE_BYTES = 256 * 1024
+LARGE_BYTES = 100_000
 HALF = 0.5
 """What remains of a step if it is made faster with effort: an index, a smaller picture, a nearer server."""
 _BACK_TO_BACK = 0.02
@@ -40,6 +40,7 @@ _CHANGES_IN_CHINESE = re.compile("设置|更新|保存|发送|删除|清除")
 _WRITES = re.compile(
     r"\s*(insert|update|delete|merge|replace|create|alter|drop|begin|commit|rollback)\b", re.IGNORECASE
 )
+_TRANSACTION = re.compile(r"\b(begin|commit|rollback|savepoint)\b", re.IGNORECASE)
 _READING_METHODS = ("GET", "HEAD", "OPTIONS", None)
 
 
@@ -137,7 +138,7 @@ def n_plus_one(trace: Trace) -> Iterator[Case]:
     """Find many calls of one name for different things, one after another; with one in place of all."""
     for caller, calls in trace.calls():
         for name, same in _by_name(calls).items():
-            single = [call for call in same if not has_failed(call.record)]
+            single = [call for call in same if not has_failed(call.record) and not _TRANSACTION.search(call.name)]
             keys = Counter(call.record.key for call in single)
             one_after_another = [b for a, b in pairwise(single) if b.start >= a.end]
             if len(one_after_another) + 1 >= MANY_CALLS and (None in keys or len(keys) >= MANY_CALLS):
