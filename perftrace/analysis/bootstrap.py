@@ -29,6 +29,7 @@ class Samples:
 
         order = np.argsort(values, kind="stable")
         self.count = len(values)
+        self._time: float | None = None
         self._values, self._weights = values, weights
         self._ordered = values[order]
         middles = np.cumsum(weights[order]) - weights[order] / 2
@@ -51,7 +52,9 @@ class Samples:
         import numpy as np
 
         generator = np.random.default_rng((_SEED, seed))
-        time = correlation_time(self._values)
+        if self._time is None:
+            self._time = correlation_time(self._values)
+        time = self._time
         length = self._block_length(time)
         blocks = self.count // length
         used = blocks * length
@@ -64,6 +67,13 @@ class Samples:
         wider = np.sqrt(blocks / (blocks - 1)) * students_t(0.975, blocks - 1) / NormalDist().inv_cdf(0.975)
         too_short = min(0.5, (time - 1) / (4 * length))
         return self.percentile(np.clip(share - deviations * wider / np.sqrt(1 - too_short), 0.0, 1.0))
+
+    def interval(self, share: float, level: float) -> "tuple[float, float]":
+        """Give the interval that holds a percentile of other such periods with that probability."""
+        import numpy as np
+
+        low, high = np.quantile(self.draws(share, 0), [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
 
     def _block_length(self, time: float) -> int:
         """Give how many runs a block has: three correlation times, but at least six blocks, and no more than 400."""

@@ -1,10 +1,10 @@
 """What becomes of an operation if one of its steps is made faster."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perftrace.analysis.bootstrap import Samples
 from perftrace.analysis.replay import Step, replays
 from perftrace.analysis.trees import Forest
 from perftrace.core.record import Record
@@ -19,8 +19,7 @@ FASTER = (0.25, 0.5, 1.0)
 PERCENTILES = (0.5, 0.95, 0.99)
 ENOUGH = 20
 """Fewer runs carry no prediction."""
-_Z = 1.96
-"""Standard deviations on either side that hold 95 % of a normal distribution."""
+LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,8 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
 
     Steps are segments of the operation and of all that is below it, without their children's time. A step that is on no
     run's critical path gains nothing and is left out. Percentiles are linear between ranks (Hyndman and Fan's
-    definition 7); intervals are those of the bootstrap of an order statistic, which are binomial (Hutson and Ernst, The
-    exact bootstrap mean and variance of an L-estimator, 2000), in their normal approximation. Needs numpy.
+    definition 7); intervals come from a block bootstrap (`perftrace.analysis.bootstrap`). A run that sampling kept
+    counts as many as it weighs. Needs numpy.
     """
     import numpy as np
 
@@ -79,25 +78,19 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
             if step not in then:
                 then[step] = np.repeat(now[None, :], len(FASTER), axis=0)
             then[step][:, part.numbers] = part.durations[row]
-    gains = {step: now.sum() - durations.sum(axis=1) for step, durations in then.items()}
+    weights = np.array([root.record.weight for root in roots], dtype=float)
+    gains = {step: ((now - durations) * weights).sum(axis=1) for step, durations in then.items()}
     ranked = sorted((step for step in gains if gains[step][-1] > 0), key=lambda step: (-gains[step][1], step))
-    before = np.sort(now)
+    before = Samples(now, weights).percentile(np.array(PERCENTILES))
     steps = [
-        FasterStep(*step, faster, float(gains[step][row]) / 1e9, *_changes(before, np.sort(then[step][row])))
+        FasterStep(*step, faster, float(gains[step][row]) / 1e9, *_changes(before, Samples(then[step][row], weights)))
         for step in ranked
         for row, faster in enumerate(FASTER)
     ]
     return WhatIf(operation, len(roots), steps, 0)
 
 
-def _changes(now: "Numbers", then: "Numbers") -> Iterable[Change]:
-    for share in PERCENTILES:
-        position, spread = (len(then) - 1) * share, _Z * math.sqrt(len(then) * share * (1 - share))
-        low, high = max(0.0, position - spread), min(len(then) - 1.0, position + spread)
-        yield Change(*(_at(*place) / 1e9 for place in ((now, position), (then, position), (then, low), (then, high))))
-
-
-def _at(ordered: "Numbers", position: float) -> float:
-    below = int(position)
-    above = min(below + 1, len(ordered) - 1)
-    return float(ordered[below] + (ordered[above] - ordered[below]) * (position - below))
+def _changes(before: "Numbers", after: Samples) -> Iterable[Change]:
+    for number, share in enumerate(PERCENTILES):
+        values = (float(before[number]), float(after.percentile(share)), *after.interval(share, LEVEL))
+        yield Change(*(value / 1e9 for value in values))
