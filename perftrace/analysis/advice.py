@@ -9,7 +9,7 @@ from perftrace.analysis.bootstrap import Samples
 from perftrace.analysis.outliers import Block, blocks, delayed, outliers
 from perftrace.analysis.replay import spared
 from perftrace.analysis.rules import HALF, TRACE_RULES, Case, Rule, Trace
-from perftrace.analysis.trees import Forest, Node
+from perftrace.analysis.trees import Forest, Node, Unused
 from perftrace.core.record import Record
 
 if TYPE_CHECKING:
@@ -85,11 +85,13 @@ class Advice:
     """How many traces were looked at."""
     findings: list[Finding]
     """By the total gain, largest first."""
+    unused: Unused
 
 
 def advise(records: Iterable[Record]) -> Advice:
     """Look for patterns that cost time, and replay the traces without each of them; needs numpy."""
-    roots = Forest(records).roots
+    forest = Forest(records)
+    roots = forest.roots
     by_name: defaultdict[str, list[Node]] = defaultdict(list)
     for root in roots:
         by_name[root.name].append(root)
@@ -108,7 +110,7 @@ def advise(records: Iterable[Record]) -> Advice:
             findings.append(finding)
     findings += _blocking(roots)
     findings.sort(key=lambda one: (-one.gain.total, one.rule, one.operation, one.segment))
-    return Advice(len(roots), findings)
+    return Advice(len(roots), findings, forest.unused)
 
 
 def _cases(roots: Sequence[Node]) -> Iterator[Case]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from perftrace.analysis.segments import END
 from perftrace.core.record import Record
@@ -53,6 +54,16 @@ class Node:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """What does not fit into trees."""
+
+    duplicates: int
+    """Records left out, as one with the same trace and span was there."""
+    orphans: int
+    """Runs whose caller is not in the source: they count as roots."""
+
+
 class Forest:
     """All traces of a source."""
 
@@ -84,6 +95,11 @@ class Forest:
         self.roots.extend(anonymous)
         self.roots.sort(key=lambda node: node.start)
         self._place()
+
+    @property
+    def unused(self) -> Unused:
+        """What does not fit."""
+        return Unused(self.duplicates, self.orphans)
 
     def nodes(self) -> Iterator[Node]:
         """Give all runs, trace by trace."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from perftrace.analysis.bootstrap import Samples
 from perftrace.analysis.replay import Step, replays
-from perftrace.analysis.trees import Forest
+from perftrace.analysis.trees import Forest, Unused
 from perftrace.core.record import Record
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class WhatIf:
     """By the gain of the step made twice as fast, the largest first."""
     needed: int
     """How many runs more it takes for a prediction; then `steps` is empty."""
+    unused: Unused
 
 
 def whatif(records: Iterable[Record], operation: str) -> WhatIf:
@@ -68,10 +69,11 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
     """
     import numpy as np
 
-    roots = [node for node in Forest(records).nodes() if node.name == operation]
+    forest = Forest(records)
+    roots = [node for node in forest.nodes() if node.name == operation]
     now = np.array([root.end - root.start for root in roots], dtype=float)
     if len(roots) < ENOUGH:
-        return WhatIf(operation, len(roots), [], ENOUGH - len(roots))
+        return WhatIf(operation, len(roots), [], ENOUGH - len(roots), forest.unused)
     then: dict[Step, Numbers] = {}
     for part in replays(roots, FASTER):
         for row, step in enumerate(part.steps):
@@ -87,7 +89,7 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
         for step in ranked
         for row, faster in enumerate(FASTER)
     ]
-    return WhatIf(operation, len(roots), steps, 0)
+    return WhatIf(operation, len(roots), steps, 0, forest.unused)
 
 
 def _changes(before: "Numbers", after: Samples) -> Iterable[Change]:

@@ -9,7 +9,7 @@ from perftrace.analysis.bootstrap import Samples
 from perftrace.analysis.differences import Difference, differences
 from perftrace.analysis.path import critical_path
 from perftrace.analysis.replay import Step
-from perftrace.analysis.trees import Forest, Node
+from perftrace.analysis.trees import Forest, Node, Unused
 from perftrace.core.record import Record
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Why:
     """By gap, largest first."""
     attributes: list[Difference]
     """What the tail has more often, beyond chance; the most telling first."""
+    unused: Unused
 
 
 def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
@@ -81,10 +82,11 @@ def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
 
     if not TYPICAL[1] < tail < 1:
         raise ValueError(f"the tail must begin between {TYPICAL[1]} and 1, not at {tail}")
-    runs = [node for node in Forest(records).nodes() if node.name == operation]
+    forest = Forest(records)
+    runs = [node for node in forest.nodes() if node.name == operation]
     needed = max(0, math.ceil(ENOUGH / (1 - tail) - 1e-9) - len(runs))
     if not runs:
-        return Why(operation, 0, tail, Group(0, 0.0), Group(0, 0.0), 0.0, False, needed, [], [])
+        return Why(operation, 0, tail, Group(0, 0.0), Group(0, 0.0), 0.0, False, needed, [], [], forest.unused)
     durations = np.array([node.end - node.start for node in runs]) / 1e9
     weights = np.array([node.record.weight for node in runs], dtype=float)
     low, high, slow = Samples(durations, weights).percentile(np.array([*TYPICAL, tail]))
@@ -96,7 +98,7 @@ def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
     if not needed and gap > 0:
         carried = [_carried(node) for node in runs]
         attributes = differences(*([carried[row] for row in np.flatnonzero(rows)] for rows in (is_tail, is_typical)))
-    return Why(operation, len(runs), tail, slowest, typical, gap, not needed, needed, parts, attributes)
+    return Why(operation, len(runs), tail, slowest, typical, gap, not needed, needed, parts, attributes, forest.unused)
 
 
 def _group(durations: "Numbers", weights: "Numbers", rows: "Rows") -> Group:

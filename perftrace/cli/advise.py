@@ -7,6 +7,7 @@ import json
 from perftrace.analysis.advice import advise
 from perftrace.cli.reading import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.views.advice import advice_text, finding_text
+from perftrace.views.terminal import unused_text
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -36,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
             {**dataclasses.asdict(finding), "text": finding_text(finding, options.language)}
             for finding in found.findings
         ]
-        print(json.dumps(answer("advise", source.books, count=found.count, findings=findings), ensure_ascii=False))
+        data = {"count": found.count, "findings": findings, "unused": dataclasses.asdict(found.unused)}
+        print(json.dumps(answer("advise", source.books, **data), ensure_ascii=False))
     else:
-        print(advice_text(found, options.language), end="")
+        print(advice_text(found, options.language) + unused_text(found.unused, options.language), end="")
     return status

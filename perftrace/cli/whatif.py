@@ -8,6 +8,7 @@ import sys
 from perftrace.analysis.whatif import whatif
 from perftrace.cli.reading import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.formats.line import escape
+from perftrace.views.terminal import unused_text
 from perftrace.views.whatif import ASSUMPTION, whatif_text
 
 
@@ -39,8 +40,13 @@ def run(options: argparse.Namespace) -> int:
         return status or 1
     if options.json:
         assumption = ASSUMPTION[options.language]
-        data = answer("whatif", source.books, assumption=assumption, **dataclasses.asdict(found))
+        data = answer(
+            "whatif",
+            source.books,
+            assumption=assumption,
+            **dataclasses.asdict(found),
+        )
         print(json.dumps(data, ensure_ascii=False))
     else:
-        print(whatif_text(found, options.language), end="")
+        print(whatif_text(found, options.language) + unused_text(found.unused, options.language), end="")
     return status

@@ -8,6 +8,7 @@ import sys
 from perftrace.analysis.why import TAIL, TYPICAL, why
 from perftrace.cli.reading import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.formats.line import escape
+from perftrace.views.terminal import unused_text
 from perftrace.views.why import why_sentence, why_text
 
 
@@ -42,12 +43,10 @@ def run(options: argparse.Namespace) -> int:
         print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
         return status or 1
     if options.json:
-        sentence = why_sentence(found, options.language)
-        print(
-            json.dumps(answer("why", source.books, sentence=sentence, **dataclasses.asdict(found)), ensure_ascii=False)
-        )
+        data = answer("why", source.books, sentence=why_sentence(found, options.language), **dataclasses.asdict(found))
+        print(json.dumps(data, ensure_ascii=False))
     else:
-        print(why_text(found, options.language), end="")
+        print(why_text(found, options.language) + unused_text(found.unused, options.language), end="")
     return status
 
 

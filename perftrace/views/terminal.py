@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from perftrace.analysis.report import NeverEnded, OperationReport, Report, Run
+from perftrace.analysis.trees import Unused
 from perftrace.formats.line import Language, escape
 from perftrace.sources.reading import Books
 
@@ -248,6 +249,21 @@ def shorten(text: str) -> str:
     if width(text) <= MAX_NAME:
         return text
     return f"{_fitting(text, MAX_NAME // 2)}…{_fitting(text[::-1], MAX_NAME // 2 - 1)[::-1]}"
+
+
+UNUSED: dict[Language, tuple[str, str]] = {
+    "zh": ("重复的记录 {count} 条，只计一次。", "{count} 次运行的调用者不在数据里，各自当作一条轨迹的开头。"),
+    "en": (
+        "{count} records were there more than once; they count once.",
+        "The callers of {count} runs are not in the source: each begins a trace of its own.",
+    ),
+}
+
+
+def unused_text(unused: Unused, language: Language) -> str:
+    """Say what does not fit into trees; nothing where all does."""
+    counts = zip(UNUSED[language], (unused.duplicates, unused.orphans), strict=True)
+    return "".join("\n" + text.format(count=count) + "\n" for text, count in counts if count)
 
 
 def step_name(operation: str, segment: str) -> str:
