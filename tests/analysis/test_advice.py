@@ -192,7 +192,7 @@ def test_order_does_not_matter_and_more_of_it_gains_more():
     again = [record.replace(trace=record.trace ^ 1 << 100) for record in records]
     doubled = advise([*records, *again])
     assert doubled.findings[0].gain.total == pytest.approx(2 * found.findings[0].gain.total)
-    assert advise([*records, *records]) == found
+    assert advise([*records, *records]).findings == found.findings
 
 
 def test_a_step_that_blocks_the_loop_costs_the_others():
