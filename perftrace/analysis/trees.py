@@ -62,6 +62,8 @@ class Unused:
     """Records left out, as one with the same trace and span was there."""
     orphans: int
     """Runs whose caller is not in the source: they count as roots."""
+    clipped: int
+    """Runs of another process than their caller's that lie outside of its time: cut off there."""
 
 
 class Forest:
@@ -72,6 +74,8 @@ class Forest:
         """Records left out, as one with the same trace and span was there."""
         self.orphans = 0
         """Runs whose parent is not in the source: they count as roots."""
+        self.clipped = 0
+        """Runs of another process than their caller's that lie outside of its time."""
         nodes: dict[tuple[int, int], Node] = {}
         anonymous: list[Node] = []
         for record in records:
@@ -99,7 +103,7 @@ class Forest:
     @property
     def unused(self) -> Unused:
         """What does not fit."""
-        return Unused(self.duplicates, self.orphans)
+        return Unused(self.duplicates, self.orphans, self.clipped)
 
     def nodes(self) -> Iterator[Node]:
         """Give all runs, trace by trace."""
@@ -138,6 +142,7 @@ class Forest:
                         outliving.add(pair)
                         continue
                 end = child.start + length
+                self.clipped += not node.start <= child.start <= end <= node.end
                 child.start = min(max(child.start, node.start), node.end)
                 child.end = min(max(child.start, end), node.end)
             node.children.sort(key=lambda child: (child.start, child.end, child.record.span))

@@ -144,11 +144,13 @@ def test_the_command_says_a_sentence_first(tmp_path, capsys):
 def test_what_does_not_fit_into_trees_is_told(tmp_path, capsys):
     """Records that are there twice, runs whose caller is not: in the text and as data, by each command on trees."""
     records = [record for record in world(1, planted=True) if record.trace != 7 or record.parent]
+    records = [r.replace(pid=2, start=r.start + 10**9) if (r.trace, r.name) == (9, "notify") else r for r in records]
     path = write(tmp_path / "a.jsonl", [*records, records[0]])
     for command in (["why", "photo"], ["whatif", "photo"], ["advise"]):
         assert main([*command, path, "--language", "en"]) == 0
         text = capsys.readouterr().out
         assert "\n1 records were there more than once; they count once.\n" in text
         assert "\nThe callers of 2 runs are not in the source: each begins a trace of its own.\n" in text
+        assert "\n1 runs lie outside of the time of their callers in other processes" in text
         assert main([*command, path, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["unused"] == {"duplicates": 1, "orphans": 2}
+        assert json.loads(capsys.readouterr().out)["unused"] == {"duplicates": 1, "orphans": 2, "clipped": 1}
