@@ -1,13 +1,14 @@
 """Where the time goes: operations by total time, their segments, and the one to fix first."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from perftrace.analysis.percentiles import Weighed
 from perftrace.analysis.segments import END, segments_of
 from perftrace.analysis.tally import Samples, Tally
 from perftrace.core.record import Outcome, Record
+from perftrace.sources.shapes import Shapes
 
 SLOWEST = 10
 """How many of the slowest runs a report tells."""
@@ -122,11 +123,12 @@ ORDERS: dict[str, Callable[[OperationReport], tuple[float, str, str]]] = {
 
 def report(
     records: Iterable[Record],
-    unfinished: Sequence[Record] = (),
+    unfinished: Iterable[Record] = (),
     *,
     slowest: int = SLOWEST,
     by: str | None = None,
     order: str = "total",
+    shapes: Shapes | None = None,
 ) -> Report:
     """Sum up records.
 
@@ -134,24 +136,23 @@ def report(
     looked at after `records` has been read, so a source may fill it meanwhile. A record that sampling
     kept stands for as many runs as it weighs: in counts, totals and percentiles. slowest: how many runs are listed.
     by: what the runs of an operation are grouped by: an attribute, a key, `outcome` ...; see `value_of` in
-    `perftrace.analysis.selection`. order: one of `ORDERS`.
+    `perftrace.analysis.selection`. order: one of `ORDERS`. shapes: what the source has counted in place of giving it as
+    records; filled like `unfinished`.
     """
     tally = Tally(by, slowest)
     tally.add(records)
-    for record in unfinished:
+    if shapes is not None:
+        tally.add_shapes(shapes)
+    never_ended = list(unfinished)
+    for record in never_ended:
         tally.add_unfinished(record)
-    return summed(tally, unfinished, order)
-
-
-def summed(tally: Tally, unfinished: Sequence[Record] = (), order: str = "total") -> Report:
-    """Make the report of a tally, to which `unfinished` have been added."""
     operations = [_operation(*group, by_weight) for group, by_weight in tally.operations.items()]
     own = sum(operation.self for operation in operations)
     operations = [replace(one, share=one.self / own if own else 0.0) for one in operations]
     return Report(
         sorted(operations, key=ORDERS[order]),
         [_run(record) for record in tally.longest()],
-        [NeverEnded(r.operation_id, r.name, r.marks[-1][0] if r.marks else None) for r in unfinished],
+        [NeverEnded(r.operation_id, r.name, r.marks[-1][0] if r.marks else None) for r in never_ended],
         tally.duplicates,
     )
 

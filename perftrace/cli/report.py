@@ -4,9 +4,8 @@ import argparse
 import dataclasses
 import json
 
-from perftrace.analysis.report import ORDERS, SLOWEST, summed
+from perftrace.analysis.report import ORDERS, SLOWEST, report
 from perftrace.analysis.selection import Selection
-from perftrace.analysis.tally import Tally
 from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
 from perftrace.sources.shapes import Shapes
 from perftrace.views.terminal import report_text
@@ -39,14 +38,13 @@ def run(options: argparse.Namespace) -> int:
     # Whoever looks at single runs needs them as records.
     shapes = Shapes(SLOWEST) if selection == Selection() and options.by is None else None
     source = open_source(options.files, shapes)
-    tally = Tally(options.by, SLOWEST)
-    tally.add(selection.of(source))
-    if shapes is not None:
-        tally.add_shapes(shapes)
-    unfinished = list(selection.of(source.unfinished))
-    for record in unfinished:
-        tally.add_unfinished(record)
-    found = summed(tally, unfinished, options.sort)
+    found = report(
+        selection.of(source),
+        filter(selection.has, source.unfinished),
+        by=options.by,
+        order=options.sort,
+        shapes=shapes,
+    )
     status = tell(source, options.files)
     if not source.books.used:
         return status

@@ -7,6 +7,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import BinaryIO, cast
@@ -72,6 +73,8 @@ class FileSource(Source):
             self.errors.append(f"{path}: damaged gzip, read up to there: {error}")
         except OSError as error:
             self.errors.append(f"{path}: {error.strerror or error}")
+        except BrokenExecutor:
+            self.errors.append(f"{path}: a process that read it was killed, perhaps for lack of memory")
         except (ValueError, ImportError) as error:
             self.errors.append(f"{path}: {error}")
 
@@ -97,7 +100,9 @@ class FileSource(Source):
 
     def _count(self, path: str, file: BinaryIO, shapes: Shapes) -> Iterator[Record]:
         """Read a log for its numbers: a large file on all cores, if it is one that can be read in parts."""
-        size = os.fstat(file.fileno()).st_size if isinstance(file, io.BufferedReader) and file.seekable() else 0
+        # Others cannot open what is standard input here, nor begin in the middle of gzip.
+        is_plain = path != "-" and isinstance(file, io.BufferedReader) and file.seekable()
+        size = os.fstat(file.fileno()).st_size if is_plain else 0
         before = self.books.lines
         if size <= PART:
             for block in blocks(file):

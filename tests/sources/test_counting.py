@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perftrace.analysis.report import SLOWEST, report, summed
-from perftrace.analysis.tally import Tally
+from perftrace.analysis.report import SLOWEST, report
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from perftrace.sources.files import FileSource
@@ -67,14 +66,10 @@ def by_records(folder):
 def counted(folder):
     shapes = Shapes(SLOWEST)
     source = FileSource([folder], shapes)
-    tally = Tally(None, SLOWEST)
-    tally.add(source)
-    tally.add_shapes(shapes)
-    for record in source.unfinished:
-        tally.add_unfinished(record)
+    found = report(source, source.unfinished, shapes=shapes)
     assert shapes.counts
     assert not source.errors
-    return answer(summed(tally, source.unfinished))
+    return answer(found)
 
 
 def write(folder, name, records):

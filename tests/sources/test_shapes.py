@@ -1,13 +1,14 @@
 """Logs counted block by block, and in parts on all cores: the same answer as line by line."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perftrace.analysis.report import SLOWEST, report, summed
-from perftrace.analysis.tally import Tally
+from perftrace.analysis.report import SLOWEST, report
 from perftrace.sources import parallel
 from perftrace.sources.files import FileSource
 from perftrace.sources.shapes import Shapes
@@ -100,12 +101,8 @@ def by_lines(path):
 def counted(path):
     shapes = Shapes(SLOWEST)
     source = FileSource([path], shapes)
-    tally = Tally(None, SLOWEST)
-    tally.add(source)
-    tally.add_shapes(shapes)
-    for record in source.unfinished:
-        tally.add_unfinished(record)
-    return without_start(summed(tally, source.unfinished), source.books)
+    found = report(source, source.unfinished, shapes=shapes)
+    return without_start(found, source.books)
 
 
 @settings(max_examples=300, deadline=None)
@@ -156,3 +153,46 @@ def test_the_longest_line_does_not_fill_the_memory(tmp_path):
     path.write_text("x" * 3_000_000 + "\n" + usual, encoding="utf-8")
     answer, _ = counted(str(path))
     assert [(one["name"], one["count"]) for one in answer["operations"]] == [("a", 1)]
+
+
+SCRIPT = """
+import multiprocessing, os, signal, sys
+from perftrace.cli import main
+from perftrace.sources import files, parallel
+
+def be_killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    files.PART = parallel.PART = 2000
+    if sys.argv[1] == "spawn":
+        multiprocessing.set_start_method("spawn")
+        files.PART, parallel.PART = 2000, 1 << 25  # the other processes know the original alone
+    elif sys.argv[1] == "killed":
+        parallel._be_quiet = be_killed
+    elif sys.argv[1] == "no semaphores":
+        def refuse(*arguments, **options):
+            raise ImportError("no semaphores")
+        parallel.ProcessPoolExecutor = refuse
+    sys.exit(main(["report", "--language", "en", sys.argv[2]]))
+"""
+
+
+@pytest.mark.parametrize("case", ["fork", "spawn", "killed", "no semaphores", "standard input"])
+def test_other_processes_are_started_and_fail_in_every_way(tmp_path, case):
+    """Begun anew, killed, not to be had; standard input, which they cannot open, is read by one."""
+    log, script = tmp_path / "bot.log", tmp_path / "script.py"
+    usual = f"{MARK}开始: a_1_00000000000000aa - x\n{MARK}完成: a_1_00000000000000aa - x | 耗时: 0.010s | user_id=1\n"
+    log.write_text("".join(usual.replace("aa -", f"{n:02x} -") for n in range(1, 200)), encoding="utf-8")
+    script.write_text(SCRIPT, encoding="utf-8")
+    source = "-" if case == "standard input" else str(log)
+    with log.open("rb") as file:
+        result = subprocess.run(
+            [sys.executable, str(script), case, source], stdin=file, capture_output=True, timeout=60, check=False
+        )
+    if case == "killed":
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert result.stderr.decode().startswith(f"perftrace: {log}: a process that read it was killed")
+    else:
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert b"398 lines read, 398 used, 0 not understood." in result.stdout
