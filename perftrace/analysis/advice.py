@@ -42,7 +42,6 @@ _CONFIDENCE: dict[Rule, float] = {
     "rare_stall": 0.6,
 }
 """How often, in our judgement, the pattern is what it seems to be; with many cases."""
-
 _SELDOM = ("cold_start", "rare_stall")
 """Few traces have these by their nature: they are told for what they do to those."""
 _SHARES = (0.5, 0.95)
@@ -125,14 +124,14 @@ def _finding(rule: Rule, operation: str, segment: str, cases: list[Case], roots:
     """Replay the traces of a finding; None where it is not worth telling."""
     import numpy as np
 
+    if len(cases) < MIN_CASES and rule != "cold_start":  # there is one in a process
+        return None
     now = np.array([root.end - root.start for root in roots], dtype=float) / 1e9
     place = {id(root): number for number, root in enumerate(roots)}
     numbers = [place[id(case.root)] for case in cases]
     then = now.copy()
     then[numbers] = spared((case.root, case.remains) for case in cases) / 1e9
     weights = np.array([root.record.weight for root in roots], dtype=float)
-    if len(cases) < MIN_CASES and rule != "cold_start":  # there is one in a process
-        return None
     gain = _gain(now, then, weights)
     least = 0.0 if rule in _SELDOM else _least_share(rule) * float((now * weights).sum())
     if gain.total <= max(least, MIN_SECONDS * float(weights[numbers].sum())):
@@ -151,9 +150,9 @@ def _blocking(roots: Sequence[Node]) -> Iterator[Finding]:
         found[block.operation, block.segment].append(block)
     for (operation, segment), held in found.items():
         blockers = {id(block.root): block.root for block in held}
-        lost = delayed(held, roots)
         if len(blockers) < MIN_CASES:
             continue
+        lost = delayed(held, roots)
         concerned = [root for root in roots if id(root) in lost] or list(blockers.values())
         now = np.array([root.end - root.start for root in concerned], dtype=float) / 1e9
         then = now - np.array([lost.get(id(root), 0) for root in concerned], dtype=float) / 1e9
