@@ -1,0 +1,324 @@
+"""Records <-> OpenTelemetry's spans: what becomes what; the wire forms are in `otlp_json` and `otlp_proto`.
+
+A checkpoint is a span event, a link a span link, a failure the status ERROR with `error.type`. What OpenTelemetry
+has no field for is an attribute that begins with `perftrace.`; an attribute of the user's that would be taken for
+one of these is written behind `perftrace.attribute.`.
+"""
+
+import hashlib
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast, get_args
+
+from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Link, Mark, Outcome, Record, Scalar
+
+SCOPE = "perftrace"
+"""Names the instrumentation scope of spans made here."""
+UNSET, ERROR = 0, 2
+"""Codes of a span's status."""
+INTERNAL = 1
+KINDS = {2: "server", 3: "client", 4: "producer", 5: "consumer"}
+"""Kinds of spans other than internal, as the attribute `span.kind` names them."""
+_KIND_OF = {text: kind for kind, text in KINDS.items()}
+_OUTCOMES = frozenset(get_args(Outcome))
+_OURS = "perftrace."
+_ESCAPE = "perftrace.attribute."
+_TAKEN = frozenset({"", "error.type", "thread.name"})
+"""Names that a user's attribute cannot have beside ours; OpenTelemetry allows no empty one."""
+_MAX_TIME = (1 << 64) - 1
+_MAX_WHOLE = (1 << 63) - 1
+
+
+class Event(NamedTuple):
+    """A named moment of a span."""
+
+    time: int
+    """Unix nanoseconds."""
+    name: str
+    attributes: Mapping[str, Scalar]
+
+
+class Span(NamedTuple):
+    """A span as OTLP has it, whatever the wire form."""
+
+    trace: int
+    span: int
+    parent: int
+    """0 for the root of a trace."""
+    name: str
+    kind: int
+    start: int
+    """Unix nanoseconds."""
+    end: int
+    """Unix nanoseconds; 0 for a span that has not ended."""
+    attributes: Mapping[str, Scalar]
+    events: Sequence[Event]
+    links: Sequence[tuple[int, int]]
+    """Trace and span of each."""
+    status: int
+    message: str
+    """Of the status."""
+    resource: Mapping[str, Scalar]
+    """Attributes of what made the span: service, host, process."""
+    scope: str
+    """The library that made it."""
+
+
+def span_of(record: Record, resource: Mapping[str, Scalar] = NO_ATTRIBUTES) -> Span:
+    """Make the span of a record; ids that the record has not are made of what it has, the same each time.
+
+    resource: of the span; the record's process id is added.
+    """
+    start = min(max(record.start, 0), _MAX_TIME)
+    outcome = record.outcome
+    link = record.link
+    trace, span = record.trace, record.span
+    if not (trace and span):
+        trace, span = _made_ids(record)
+    attributes, kind = _attributes_of(record)
+    return Span(
+        trace,
+        span,
+        record.parent or 0,
+        record.name,
+        kind,
+        start,
+        0 if outcome is None else min(start + record.duration_ns, _MAX_TIME),
+        attributes,
+        [_event_of(start, mark) for mark in record.marks] if record.marks else (),
+        () if link is None else ((int(link.trace_id, 16), int(link.span_id, 16)),),
+        ERROR if outcome == "error" else UNSET,
+        record.error or "" if outcome == "error" else "",
+        {**resource, "process.pid": record.pid} if record.pid else resource,
+        SCOPE,
+    )
+
+
+def _made_ids(record: Record) -> tuple[int, int]:
+    what = (record.operation_id, record.name, record.start, record.duration_ns, record.pid, record.sequence)
+    digest = hashlib.blake2b(repr(what).encode("utf-8", "backslashreplace"), digest_size=24).digest()
+    trace, span = int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:], "big")
+    return record.trace or trace or 1, record.span or span or 1
+
+
+def _attributes_of(record: Record) -> tuple[dict[str, Scalar], int]:
+    """Give a span's attributes and its kind."""
+    attributes: dict[str, Scalar] = {}
+    kind = INTERNAL
+    key, label = record.key, record.key_name
+    lone = label if key is None else None
+    for name, value in record.attributes.items():
+        if name in _TAKEN or name.startswith(_OURS) or name == lone:
+            attributes[_ESCAPE + name] = value
+        elif name == "span.kind" and value in _KIND_OF:
+            kind = _KIND_OF[value]
+        else:
+            attributes[name] = value
+    if key is not None:
+        # Under its own label, so that one can look for it; otherwise under ours.
+        attributes[label if label and _is_free(label) and label not in attributes else "perftrace.key"] = key
+    attributes.update({name: value for name, value in _rest_of(record) if value is not None})
+    return attributes, kind
+
+
+def _is_free(label: str) -> bool:
+    """Tell whether a key may stand under its own label."""
+    return label not in _TAKEN and label != "span.kind" and not label.startswith(_OURS)
+
+
+def _rest_of(record: Record) -> tuple[tuple[str, Scalar], ...]:
+    """Name what has no field in a span; what is None is left out."""
+    outcome = record.outcome
+    running = record.running_ns
+    has_steps = running is not None
+    return (
+        ("perftrace.key_name", record.key_name),
+        ("perftrace.operation_id", record.given_id),
+        ("perftrace.description", record.description or None),
+        ("perftrace.done", record.done),
+        ("perftrace.outcome", None if outcome in ("ok", "error", None) else outcome),
+        ("error.type", record.error_type),
+        # The status holds an error's text; where the outcome is none, or the text is empty, it cannot.
+        ("perftrace.error", None if outcome == "error" and record.error else record.error),
+        ("perftrace.slow", record.slow or None),
+        ("perftrace.running_ns", running),
+        ("perftrace.inner_ns", record.inner_ns if has_steps else None),
+        ("perftrace.steps", record.steps if has_steps else None),
+        ("perftrace.longest_step_ns", record.longest_step_ns if has_steps else None),
+        ("thread.name", record.thread or None),
+        ("perftrace.task", record.task),
+        ("perftrace.sequence", record.sequence or None),
+        ("perftrace.start_mono", record.start_mono or None),
+        ("perftrace.start_seen", None if record.start_seen else False),
+        ("perftrace.weight", record.weight if record.weight != 1 else None),
+    )
+
+
+def _event_of(start: int, mark: Mark) -> Event:
+    name, description, elapsed, attributes = mark
+    if attributes or description:
+        attributes = {
+            _ESCAPE + name if not name or name.startswith(_OURS) else name: value for name, value in attributes.items()
+        }
+        if description:
+            attributes["perftrace.description"] = description
+    return Event(min(max(start + elapsed, 0), _MAX_TIME), name, attributes)
+
+
+def escaped(span: Span) -> Span:
+    """Give a copy whose texts are Unicode: a lone surrogate becomes its backslash escape."""
+    texts = ("name", "attributes", "events", "message", "resource")
+    return span._replace(**{name: _escaped(getattr(span, name)) for name in texts})
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_escaped(name): _escaped(inner) for name, inner in value.items()}
+    if isinstance(value, Event):
+        return Event(value.time, _escaped(value.name), _escaped(value.attributes))
+    return [_escaped(inner) for inner in value] if isinstance(value, list) else value
+
+
+class _Taker:
+    """Hands out a span's attributes, each once; what is left is the user's."""
+
+    def __init__(self, attributes: Mapping[str, Scalar]) -> None:
+        self.left = dict(attributes)
+
+    def text(self, name: str) -> str | None:
+        """Take a text; None, and nothing taken, where there is none."""
+        value = self.left.get(name)
+        if isinstance(value, str):
+            del self.left[name]
+            return value
+        return None
+
+    def whole(self, name: str) -> int | None:
+        """Take a whole number."""
+        value = self.left.get(name)
+        if type(value) is int:
+            del self.left[name]
+            return value
+        return None
+
+
+def record_of(span: Span) -> Record:
+    """Make the record of a span, of ours or of any other library; outcome None where it has not ended.
+
+    Events are checkpoints, by time; the first link is the link. An event `exception` tells of an error's type and
+    text where the span does not. Attributes of the resource are the record's, unless the span has such ones or
+    perftrace made it.
+    """
+    is_ours = span.scope == SCOPE
+    taker = _Taker(span.attributes)
+    outcome = taker.text("perftrace.outcome")
+    label, key = taker.text("perftrace.key_name"), taker.text("perftrace.key")
+    if key is None and label and _is_free(label):
+        key = taker.text(label)
+    error_type, error = taker.text("error.type"), taker.text("perftrace.error")
+    if span.status == ERROR:
+        error = error if error is not None else span.message or None
+        error_type, error = _failure_of(span, error_type, error)
+    running = taker.whole("perftrace.running_ns")
+    inner, longest = taker.whole("perftrace.inner_ns"), taker.whole("perftrace.longest_step_ns")
+    is_slow, is_start_seen = taker.left.pop("perftrace.slow", False), taker.left.pop("perftrace.start_seen", True)
+    weight = taker.left.pop("perftrace.weight", 1.0)
+    pid = span.resource.get("process.pid")
+    duration = min(max(0, span.end - span.start), _MAX_WHOLE)
+    return Fields(
+        span.name,
+        trace=span.trace,
+        span=span.span,
+        parent=span.parent or None,
+        given_id=taker.text("perftrace.operation_id"),
+        description=taker.text("perftrace.description") or "",
+        done=taker.text("perftrace.done"),
+        key=key,
+        key_name=label,
+        start=min(span.start, _MAX_WHOLE),
+        start_mono=taker.whole("perftrace.start_mono") or 0,
+        duration_ns=duration if span.end else 0,
+        outcome=_outcome_of(span, outcome),
+        error_type=error_type,
+        error=error,
+        slow=is_slow is True,
+        marks=_marks_of(span, is_ours),
+        running_ns=running,
+        inner_ns=inner,
+        steps=taker.whole("perftrace.steps") or 0,
+        longest_step_ns=longest,
+        link=Link(f"{span.links[0][0]:032x}", f"{span.links[0][1]:016x}") if span.links else None,
+        pid=pid if type(pid) is int else 0,
+        thread=taker.text("thread.name") or "",
+        task=taker.text("perftrace.task"),
+        sequence=taker.whole("perftrace.sequence") or 0,
+        start_seen=is_start_seen is not False,
+        weight=float(weight) if isinstance(weight, int | float) and 1 <= weight < float("inf") else 1.0,
+        attributes=_left_of(span, taker.left, is_ours),
+    ).sealed()
+
+
+def _outcome_of(span: Span, outcome: str | None) -> Outcome | None:
+    if span.start and not span.end:
+        return None
+    if outcome in _OUTCOMES:
+        return cast("Outcome", outcome)
+    return "error" if span.status == ERROR else "ok"
+
+
+def _failure_of(span: Span, error_type: str | None, error: str | None) -> tuple[str | None, str | None]:
+    """Look for the type and text of an error where OpenTelemetry's SDKs write them down."""
+    for event in reversed(span.events):
+        if event.name == "exception" and span.scope != SCOPE:
+            kind, text = event.attributes.get("exception.type"), event.attributes.get("exception.message")
+            return error_type or (str(kind) if kind else None), error or (str(text) if text else None)
+    return error_type, error
+
+
+def _marks_of(span: Span, is_ours: bool) -> list[Mark]:
+    marks = [_mark_of(span.start, event) for event in span.events]
+    if not is_ours:
+        marks = sorted(((n, d, max(0, e), a) for n, d, e, a in marks), key=lambda mark: mark[2])
+    return marks
+
+
+def _mark_of(start: int, event: Event) -> Mark:
+    if not event.attributes:
+        return (event.name, "", event.time - start, NO_ATTRIBUTES)
+    taker = _Taker(event.attributes)
+    description = taker.text("perftrace.description") or ""
+    return (event.name, description, event.time - start, _unescaped(taker.left) or NO_ATTRIBUTES)
+
+
+def _left_of(span: Span, attributes: dict[str, Scalar], is_ours: bool) -> Attributes:
+    found = _unescaped(attributes)
+    if span.kind in KINDS:
+        found.setdefault("span.kind", KINDS[span.kind])
+    if not is_ours:
+        for name, value in span.resource.items():
+            if name != "process.pid" and not name.startswith("telemetry.sdk."):
+                found.setdefault(name, value)
+        if span.scope:
+            found.setdefault("otel.scope.name", span.scope)
+    return found or NO_ATTRIBUTES
+
+
+def _unescaped(attributes: dict[str, Scalar]) -> dict[str, Scalar]:
+    return {name.removeprefix(_ESCAPE): value for name, value in attributes.items()}
+
+
+def resource_of(environment: Mapping[str, str]) -> dict[str, Scalar]:
+    """Read a resource from the variables `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`, as OpenTelemetry does.
+
+    Entries that are no `name=value` are left out; where there is no service, it is `unknown_service`.
+    """
+    found: dict[str, Scalar] = {"service.name": "unknown_service"}
+    for entry in environment.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        name, equals, value = entry.partition("=")
+        if equals and name.strip():
+            found[name.strip()] = urllib.parse.unquote(value.strip())
+    if service := environment.get("OTEL_SERVICE_NAME", ""):
+        found["service.name"] = service
+    return found
