@@ -24,11 +24,11 @@ def encode(record: Record) -> bytes:
 
     A lone surrogate, which no other reader of JSON takes, becomes its backslash escape.
     """
-    fields = _fields(record)
+    fields = fields_of(record)
     try:
         return _dump()(fields) + b"\n"
     except (ValueError, TypeError, OverflowError):  # no Unicode; or values that only a hand-made record holds
-        return _dump_plainly(_escaped(fields)) + b"\n"
+        return _dump_plainly(escaped(fields)) + b"\n"
 
 
 def get_ready() -> None:
@@ -50,8 +50,8 @@ def _dump() -> Callable[[object], bytes]:
     return msgspec.json.Encoder().encode
 
 
-def _fields(record: Record) -> dict[str, Any]:  # noqa: PLR0912  # a table of all costs four times as much
-    """Name what is to be written, in its order."""
+def fields_of(record: Record) -> dict[str, Any]:  # noqa: PLR0912  # a table of all costs four times as much
+    """Name what is to be written, in its order; what is empty is left out."""
     fields: dict[str, Any] = {"v": VERSION}
     if record.trace:
         fields["trace_id"] = f"{record.trace:032x}"
@@ -124,13 +124,13 @@ def _finite(attributes: Attributes) -> dict[str, Any]:
     return {n: str(v) if isinstance(v, float) and not math.isfinite(v) else v for n, v in attributes.items()}
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """Give a copy whose texts are Unicode."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {_escaped(name): _escaped(inner) for name, inner in value.items()}
-    return [_escaped(inner) for inner in value] if isinstance(value, list) else value
+        return {escaped(name): escaped(inner) for name, inner in value.items()}
+    return [escaped(inner) for inner in value] if isinstance(value, list) else value
 
 
 def decode(line: bytes | str) -> Record:

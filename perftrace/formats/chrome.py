@@ -1,0 +1,403 @@
+"""Records <-> Chrome's trace events, the JSON that Perfetto's UI, chrome://tracing and speedscope open.
+
+An operation is a complete event (`ph` X) that carries the whole record in its `args`; its segments are events
+inside it. Tasks and threads are tracks. Format: Duan, "Trace Event Format", Google, 2016.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Mark, Record, scalar
+from perftrace.formats.jsonl import escaped, fields_of
+from perftrace.formats.jsonl import record_of as record_of_fields
+
+OPERATION, SEGMENT, CHECKPOINT = "operation", "segment", "checkpoint"
+"""Categories of events."""
+END = "(end)"
+"""Names the segment after the last checkpoint."""
+_IN_EVENT = ("name", "duration_ns")
+_BOUND = 1 << 63
+
+
+class Tracks:
+    """Places records on tracks and makes their events; what it placed before keeps its place.
+
+    base: Unix nanoseconds that count as 0: Chrome's times are numbers of microseconds, in which a whole Unix time
+    has no room for its nanoseconds.
+    """
+
+    def __init__(self, base: int) -> None:
+        self._base = base
+        self._lanes: dict[tuple[int, str, str | None], list[tuple[int, int]]] = {}
+        """Of each process, thread and task: the number of each lane, and until when it is taken."""
+        self._count = 0
+        self._pids: set[int] = set()
+
+    def events(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Make the events of records, best those of a whole trace at once.
+
+        A record is drawn inside another one only if it ran below it, on the same thread and task; what overlaps
+        otherwise gets a lane of its own, and what is called from another track an arrow.
+        """
+        ordered = sorted(records, key=lambda record: (record.start, -record.duration_ns))
+        lanes: dict[tuple[int, int], tuple[int, Record]] = {}
+        inside: dict[tuple[int, int], list[Record]] = {}
+        for record in ordered:
+            if record.parent is not None:
+                inside.setdefault((record.trace, record.parent), []).append(record)
+        ends: dict[tuple[int, int], int] = {}
+        """Of each record: until when the part of it that is drawn on its lane is taken by a child."""
+        for record in ordered:
+            above = None if record.parent is None else lanes.get((record.trace, record.parent))
+            lane = None
+            if above is not None and self._fits(record, above[1], ends.get((record.trace, record.parent or 0), 0)):
+                lane = above[0]
+                ends[record.trace, record.parent or 0] = record.start + record.duration_ns
+            if lane is None:
+                yield from self._named(record)
+                lane = self._lane(record)
+                if above is not None:
+                    yield from self._arrow(record, above[0], lane)
+            if record.span:
+                lanes[record.trace, record.span] = (lane, record)
+            yield self._operation(record, lane)
+            yield from self._checkpoints(record, lane, inside.get((record.trace, record.span), ()))
+
+    def _fits(self, record: Record, parent: Record, taken: int) -> bool:
+        """Tell whether a record is to be drawn inside its parent."""
+        end = record.start + record.duration_ns
+        return (
+            _track_of(record) == _track_of(parent)
+            and max(parent.start, taken) <= record.start
+            and end <= parent.start + parent.duration_ns
+        )
+
+    def _lane(self, record: Record) -> int:
+        """Find the first lane of its track on which nothing is drawn at that time, or add one."""
+        lanes = self._lanes[_track_of(record)]
+        end = record.start + record.duration_ns
+        for place, (lane, taken) in enumerate(lanes):
+            if taken <= record.start:
+                lanes[place] = (lane, end)
+                return lane
+        raise AssertionError("a lane was added for it")
+
+    def _named(self, record: Record) -> Iterator[dict[str, Any]]:
+        """Give the names of the process and of the lane, if it needs one that is not there yet."""
+        pid, thread, task = track = _track_of(record)
+        if pid not in self._pids:
+            self._pids.add(pid)
+            yield _metadata("process_name", pid, 0, name="perftrace")
+        lanes = self._lanes.setdefault(track, [])
+        if any(taken <= record.start for _, taken in lanes):
+            return
+        self._count += 1
+        lanes.append((self._count, 0))
+        name = (f"{task} ({thread})" if thread else task) if task else thread or "?"
+        yield _metadata("thread_name", pid, self._count, name=name if len(lanes) == 1 else f"{name} [{len(lanes)}]")
+        yield _metadata("thread_sort_index", pid, self._count, sort_index=self._count)
+
+    def _operation(self, record: Record, lane: int) -> dict[str, Any]:
+        args = {name: value for name, value in fields_of(record).items() if name not in _IN_EVENT}
+        return self._slice(record.name, OPERATION, record.start, record.duration_ns, record.pid, lane, args)
+
+    def _slice(
+        self, name: str, category: str, start: int, duration: int, pid: int, lane: int, args: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        event = {"ph": "X", "name": name, "cat": category, "ts": self._microseconds(start), "dur": duration / 1000}
+        return {**event, "pid": pid, "tid": lane, "args": args}
+
+    def _microseconds(self, time: int) -> float:
+        return (time - self._base) / 1000
+
+    def _checkpoints(self, record: Record, lane: int, inside: Sequence[Record]) -> Iterator[dict[str, Any]]:
+        """Draw segments, or moments where an operation inside lies across one."""
+        if not record.marks:
+            return
+        marks = [(name, start, end) for name, start, end in _segments(record)]
+        track = _track_of(record)
+        is_split = any(
+            child.start < cut < child.start + child.duration_ns
+            for child in inside
+            if _track_of(child) == track
+            for _, _, cut in marks
+        )
+        if is_split or any(end < start for _, start, end in marks):
+            for name, _, elapsed, _ in record.marks:
+                time = self._microseconds(record.start + elapsed)
+                yield {
+                    "ph": "i", "s": "t", "name": name, "cat": CHECKPOINT, "ts": time, "pid": record.pid, "tid": lane,
+                    "args": {},
+                }  # fmt: skip
+            return
+        for name, start, end in marks:
+            if name == END and start == end:
+                continue
+            yield self._slice(name, SEGMENT, start, end - start, record.pid, lane, {})
+
+    def _arrow(self, record: Record, above: int, lane: int) -> Iterator[dict[str, Any]]:
+        """Draw an arrow from the operation that called this one."""
+        common = {
+            "name": "calls",
+            "cat": "perftrace",
+            "id": f"{record.span:016x}",
+            "ts": self._microseconds(record.start),
+        }
+        yield {"ph": "s", **common, "pid": record.pid, "tid": above}
+        yield {"ph": "f", "bp": "e", **common, "pid": record.pid, "tid": lane}
+
+
+def _track_of(record: Record) -> tuple[int, str, str | None]:
+    return (record.pid, record.thread, record.task)
+
+
+def _segments(record: Record) -> Iterator[tuple[str, int, int]]:
+    """Give the name, start and end of each segment."""
+    at = record.start
+    for name, _, elapsed, _ in record.marks:
+        yield name, at, record.start + elapsed
+        at = record.start + elapsed
+    yield END, at, record.start + record.duration_ns
+
+
+def _metadata(kind: str, pid: int, lane: int, **args: object) -> dict[str, Any]:
+    return {"ph": "M", "name": kind, "pid": pid, "tid": lane, "args": args}
+
+
+def base_event(base: int) -> dict[str, Any]:
+    """Make the event that tells a reader which Unix nanoseconds count as 0."""
+    return _metadata("perftrace", 0, 0, v=1, base_ns=str(base))
+
+
+def encode_event(event: Mapping[str, Any]) -> bytes:
+    """Write an event as JSON on one line, without a line's end; half a surrogate pair becomes its escape."""
+    try:
+        return _dump(event)
+    except UnicodeEncodeError:
+        return _dump(escaped(event))
+
+
+def _dump(event: Any) -> bytes:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def encode(records: Sequence[Record]) -> Iterator[bytes]:
+    """Write records as a whole file, piece by piece."""
+    base = min((record.start for record in records), default=0)
+    tracks = Tracks(base)
+    yield b'{"displayTimeUnit":"ns","traceEvents":[\n' + encode_event(base_event(base))
+    for event in tracks.events(records):
+        yield b",\n" + encode_event(event)
+    yield b"\n]}\n"
+
+
+def decode(events: Iterable[Any], miss: Callable[[], object]) -> Iterator[Record]:
+    """Read the operations of trace events, of perftrace or of any other tool; outcome None for what never ended.
+
+    Complete events (X), pairs (B and E) and asynchronous pairs (b and e, S and F) are operations, nested by thread
+    and time or by id; instants within them (i, n, T, p) are checkpoints. Counters, arrows and samples are passed over.
+
+    miss: called for each event that is damaged, and for each end without a beginning.
+    """
+    reader = _Reader(miss)
+    for event in events:
+        try:
+            reader.take(event)
+        except (AttributeError, TypeError, ValueError, LookupError, OverflowError):
+            miss()
+    return reader.records()
+
+
+class _Slice:
+    """An event of another tool while it is read."""
+
+    __slots__ = ("args", "category", "end", "marks", "name", "pid", "place", "start", "thread")
+
+    def __init__(self, event: Mapping[str, Any], start: int, place: int) -> None:
+        self.name = _text(event.get("name", ""))
+        self.category = event.get("cat")
+        self.pid, self.thread = event.get("pid", 0), event.get("tid", 0)
+        self.start = start
+        self.end: int | None = None
+        self.args: dict[str, Any] = {}
+        self.add(event)
+        self.marks: list[Mark] = []
+        self.place = place
+        """Of the event among all."""
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Add an event's arguments."""
+        args = event.get("args") or {}
+        if not isinstance(args, dict):
+            raise TypeError("args is no object")
+        self.args.update(args)
+
+
+class _Reader:
+    def __init__(self, miss: Callable[[], object]) -> None:
+        self._miss = miss
+        self._ours: list[Record] = []
+        self._names: dict[tuple[Any, Any], str] = {}
+        self._threads: dict[tuple[Any, Any], list[_Slice]] = {}
+        """Slices of each process and thread that belong to its stack."""
+        self._open: dict[tuple[Any, ...], list[_Slice]] = {}
+        self._instants: dict[tuple[Any, Any], list[tuple[int, str, Attributes]]] = {}
+        self._ids: dict[tuple[Any, ...], list[_Slice]] = {}
+        """Asynchronous slices by what pairs them."""
+        self._count = 0
+
+    def take(self, event: Any) -> None:  # one branch a phase
+        phase, category = event["ph"], event.get("cat")
+        self._count += 1
+        if phase == "M":
+            if event.get("name") == "thread_name":
+                self._names[event.get("pid", 0), event.get("tid", 0)] = _text(event["args"]["name"])
+            return
+        if category == OPERATION and phase == "X" and (event.get("args") or {}).get("v") == 1:
+            duration = round(_number(event.get("dur", 0)) * 1000)
+            self._ours.append(record_of_fields({**event["args"], "name": event["name"], "duration_ns": duration}))
+            return
+        if category in (SEGMENT, CHECKPOINT) and phase in ("X", "i"):
+            return
+        thread = (event.get("pid", 0), event.get("tid", 0))
+        hash(thread)
+        if phase == "X":
+            begun = _Slice(event, _time(event), self._count)
+            begun.end = begun.start + max(0, round(_number(event.get("dur", 0)) * 1000))
+            self._threads.setdefault(thread, []).append(begun)
+        elif phase == "B":
+            begun = _Slice(event, _time(event), self._count)
+            self._open.setdefault(thread, []).append(begun)
+            self._threads.setdefault(thread, []).append(begun)
+        elif phase == "E":
+            ended = self._open[thread].pop()
+            ended.end = max(ended.start, _time(event))
+            ended.add(event)
+        elif phase in ("i", "I"):
+            instant = (_time(event), _text(event.get("name", "")), _attributes(event.get("args") or {}))
+            self._instants.setdefault(thread, []).append(instant)
+        elif phase in ("b", "S"):
+            begun = _Slice(event, _time(event), self._count)
+            self._open.setdefault(_pair(event), []).append(begun)
+            self._ids.setdefault(_pair(event), []).append(begun)
+        elif phase in ("e", "F"):
+            ended = self._open[_pair(event)].pop()
+            ended.end = max(ended.start, _time(event))
+            ended.add(event)
+        elif phase in ("n", "T", "p"):
+            stack = self._open[_pair(event)]
+            elapsed = max(0, _time(event) - stack[-1].start)
+            stack[-1].marks.append((_text(event.get("name", "")), "", elapsed, _attributes(event.get("args") or {})))
+
+    def records(self) -> Iterator[Record]:
+        """Give what was read, nested."""
+        yield from self._ours
+        for thread, slices in self._threads.items():
+            yield from self._nested(slices, sorted(self._instants.get(thread, ()), key=lambda instant: instant[0]))
+        for slices in self._ids.values():
+            yield from self._nested(slices, [])
+
+    def _nested(self, slices: list[_Slice], instants: list[tuple[int, str, Attributes]]) -> Iterator[Record]:
+        """Give the records of slices that lie inside one another."""
+        slices.sort(key=lambda one: (one.start, -_end_of(one), one.place))
+        stack: list[tuple[_Slice, int, int]] = []
+        parents: list[tuple[_Slice, int, int, int | None]] = []
+        at = 0
+        for one in [*slices, None]:
+            while at < len(instants) and (one is None or instants[at][0] < one.start):
+                time, name, attributes = instants[at]
+                at += 1
+                while stack and _end_of(stack[-1][0]) < time:
+                    stack.pop()
+                if stack:
+                    stack[-1][0].marks.append((name, "", time - stack[-1][0].start, attributes))
+            if one is None:
+                break
+            # A slice that ends later than the one it began in is no part of it.
+            while stack and (_end_of(stack[-1][0]) <= one.start or _end_of(stack[-1][0]) < _end_of(one)):
+                stack.pop()
+            trace, span = self._ids_of(one)
+            if stack:
+                trace = stack[-1][1]
+            parents.append((one, trace, span, stack[-1][2] if stack else None))
+            stack.append((one, trace, span))
+        for one, trace, span, parent in parents:
+            yield self._record(one, trace, span, parent)
+
+    def _ids_of(self, one: _Slice) -> tuple[int, int]:
+        """Make ids of what an event is and where it stands: the same each time the file is read."""
+        what = repr((one.pid, one.thread, one.name, one.start, one.place)).encode("utf-8", "backslashreplace")
+        digest = hashlib.blake2b(what, digest_size=24).digest()
+        return int.from_bytes(digest[:16], "big") or 1, int.from_bytes(digest[16:], "big") or 1
+
+    def _record(self, one: _Slice, trace: int, span: int, parent: int | None) -> Record:
+        attributes = _attributes(one.args)
+        if one.category:
+            attributes.setdefault("cat", str(one.category))
+        is_pid = type(one.pid) is int and 0 <= one.pid < _BOUND
+        if not is_pid and one.pid:
+            attributes.setdefault("pid", str(one.pid))
+        return Fields(
+            one.name,
+            trace=trace,
+            span=span,
+            parent=parent,
+            start=one.start,
+            duration_ns=0 if one.end is None else one.end - one.start,
+            outcome=None if one.end is None else "ok",
+            attributes=attributes or NO_ATTRIBUTES,
+            marks=sorted(one.marks, key=lambda mark: mark[2]),
+            pid=one.pid if is_pid else 0,
+            thread=self._names.get((one.pid, one.thread)) or str(one.thread),
+        ).sealed()
+
+
+def _end_of(one: _Slice) -> int:
+    return _BOUND if one.end is None else one.end
+
+
+def _pair(event: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Tell what an asynchronous event belongs to: an id, within its category and, if it is local, its process."""
+    own = event.get("id2")
+    if isinstance(own, dict):
+        local, shared = own.get("local"), own.get("global")
+        key = ("local", event.get("pid"), local) if local is not None else ("global", None, shared)
+    else:
+        key = ("id", None, event["id"])
+    pair = (event.get("cat"), event.get("scope"), *key)
+    hash(pair)
+    return pair
+
+
+def _time(event: Mapping[str, Any]) -> int:
+    time = round(_number(event["ts"]) * 1000)
+    if not -_BOUND < time < _BOUND:
+        raise ValueError("no time")
+    return time
+
+
+def _number(value: Any) -> float:
+    """Read a number, which some tools write as text."""
+    if isinstance(value, str):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _BOUND:
+        raise TypeError("no number")
+    return value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError("no text")
+
+
+def _attributes(args: Any) -> dict[str, Any]:
+    """Read arguments as attributes; lists and objects become JSON text."""
+    if not isinstance(args, dict):
+        raise TypeError("args is no object")
+    return {
+        name: scalar(value) if isinstance(value, str | int | float | None) else json.dumps(value, ensure_ascii=False)
+        for name, value in args.items()
+    }
