@@ -12,17 +12,15 @@ from typing import Any
 from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Mark, Record, scalar
 from perftrace.formats.jsonl import escaped, fields_of
 from perftrace.formats.jsonl import record_of as record_of_fields
+from perftrace.formats.tracks import Arrow, Lane, Moment, Slice, Tracks
 
 OPERATION, SEGMENT, CHECKPOINT = "operation", "segment", "checkpoint"
 """Categories of events."""
-END = "(end)"
-"""Names the segment after the last checkpoint."""
-_IN_EVENT = ("name", "duration_ns")
 _BOUND = 1 << 63
 
 
-class Tracks:
-    """Places records on tracks and makes their events; what it placed before keeps its place.
+class Events:
+    """Makes the events of records; what was drawn before keeps its place.
 
     base: Unix nanoseconds that count as 0: Chrome's times are numbers of microseconds, in which a whole Unix time
     has no room for its nanoseconds.
@@ -30,136 +28,42 @@ class Tracks:
 
     def __init__(self, base: int) -> None:
         self._base = base
-        self._lanes: dict[tuple[int, str, str | None], list[tuple[int, int]]] = {}
-        """Of each process, thread and task: the number of each lane, and until when it is taken."""
-        self._count = 0
+        self._tracks = Tracks()
         self._pids: set[int] = set()
 
-    def events(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-        """Make the events of records, best those of a whole trace at once.
+    def of(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Make the events of records, best those of a whole trace at once."""
+        for drawn in self._tracks.place(records):
+            if isinstance(drawn, Slice):
+                yield self._slice(drawn)
+            elif isinstance(drawn, Moment):
+                yield {"ph": "i", "s": "t", "name": drawn.name, "cat": CHECKPOINT, **self._place(drawn.time, drawn)}
+            elif isinstance(drawn, Arrow):
+                common = {"name": "calls", "cat": "perftrace", "id": f"{drawn.span:016x}"}
+                yield {"ph": "s", **common, **self._place(drawn.time, drawn.above)}
+                yield {"ph": "f", "bp": "e", **common, **self._place(drawn.time, drawn.below)}
+            else:
+                yield from self._named(drawn)
 
-        A record is drawn inside another one only if it ran below it, on the same thread and task; what overlaps
-        otherwise gets a lane of its own, and what is called from another track an arrow.
-        """
-        ordered = sorted(records, key=lambda record: (record.start, -record.duration_ns))
-        lanes: dict[tuple[int, int], tuple[int, Record]] = {}
-        inside: dict[tuple[int, int], list[Record]] = {}
-        for record in ordered:
-            if record.parent is not None:
-                inside.setdefault((record.trace, record.parent), []).append(record)
-        ends: dict[tuple[int, int], int] = {}
-        """Of each record: until when the part of it that is drawn on its lane is taken by a child."""
-        for record in ordered:
-            above = None if record.parent is None else lanes.get((record.trace, record.parent))
-            lane = None
-            if above is not None and self._fits(record, above[1], ends.get((record.trace, record.parent or 0), 0)):
-                lane = above[0]
-                ends[record.trace, record.parent or 0] = record.start + record.duration_ns
-            if lane is None:
-                yield from self._named(record)
-                lane = self._lane(record)
-                if above is not None:
-                    yield from self._arrow(record, above[0], lane)
-            if record.span:
-                lanes[record.trace, record.span] = (lane, record)
-            yield self._operation(record, lane)
-            yield from self._checkpoints(record, lane, inside.get((record.trace, record.span), ()))
+    def _slice(self, drawn: Slice) -> dict[str, Any]:
+        record = drawn.record
+        category, args = SEGMENT, {}
+        if record is not None:
+            category = OPERATION
+            args = {name: value for name, value in fields_of(record).items() if name != "name"}
+        duration = (drawn.end - drawn.start) / 1000
+        place = self._place(drawn.start, drawn)
+        return {"ph": "X", "name": drawn.name, "cat": category, **place, "dur": duration, "args": args}
 
-    def _fits(self, record: Record, parent: Record, taken: int) -> bool:
-        """Tell whether a record is to be drawn inside its parent."""
-        end = record.start + record.duration_ns
-        return (
-            _track_of(record) == _track_of(parent)
-            and max(parent.start, taken) <= record.start
-            and end <= parent.start + parent.duration_ns
-        )
+    def _place(self, time: int, on: Lane | Slice | Moment) -> dict[str, Any]:
+        return {"ts": (time - self._base) / 1000, "pid": on.pid, "tid": on.lane}
 
-    def _lane(self, record: Record) -> int:
-        """Find the first lane of its track on which nothing is drawn at that time, or add one."""
-        lanes = self._lanes[_track_of(record)]
-        end = record.start + record.duration_ns
-        for place, (lane, taken) in enumerate(lanes):
-            if taken <= record.start:
-                lanes[place] = (lane, end)
-                return lane
-        raise AssertionError("a lane was added for it")
-
-    def _named(self, record: Record) -> Iterator[dict[str, Any]]:
-        """Give the names of the process and of the lane, if it needs one that is not there yet."""
-        pid, thread, task = track = _track_of(record)
-        if pid not in self._pids:
-            self._pids.add(pid)
-            yield _metadata("process_name", pid, 0, name="perftrace")
-        lanes = self._lanes.setdefault(track, [])
-        if any(taken <= record.start for _, taken in lanes):
-            return
-        self._count += 1
-        lanes.append((self._count, 0))
-        name = (f"{task} ({thread})" if thread else task) if task else thread or "?"
-        yield _metadata("thread_name", pid, self._count, name=name if len(lanes) == 1 else f"{name} [{len(lanes)}]")
-        yield _metadata("thread_sort_index", pid, self._count, sort_index=self._count)
-
-    def _operation(self, record: Record, lane: int) -> dict[str, Any]:
-        args = {name: value for name, value in fields_of(record).items() if name not in _IN_EVENT}
-        return self._slice(record.name, OPERATION, record.start, record.duration_ns, record.pid, lane, args)
-
-    def _slice(
-        self, name: str, category: str, start: int, duration: int, pid: int, lane: int, args: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        event = {"ph": "X", "name": name, "cat": category, "ts": self._microseconds(start), "dur": duration / 1000}
-        return {**event, "pid": pid, "tid": lane, "args": args}
-
-    def _microseconds(self, time: int) -> float:
-        return (time - self._base) / 1000
-
-    def _checkpoints(self, record: Record, lane: int, inside: Sequence[Record]) -> Iterator[dict[str, Any]]:
-        """Draw segments, or moments where an operation inside lies across one."""
-        if not record.marks:
-            return
-        marks = [(name, start, end) for name, start, end in _segments(record)]
-        track = _track_of(record)
-        is_split = any(
-            child.start < cut < child.start + child.duration_ns
-            for child in inside
-            if _track_of(child) == track
-            for _, _, cut in marks
-        )
-        if is_split or any(end < start for _, start, end in marks):
-            for name, _, elapsed, _ in record.marks:
-                time = self._microseconds(record.start + elapsed)
-                yield {
-                    "ph": "i", "s": "t", "name": name, "cat": CHECKPOINT, "ts": time, "pid": record.pid, "tid": lane,
-                    "args": {},
-                }  # fmt: skip
-            return
-        for name, start, end in marks:
-            if name == END and start == end:
-                continue
-            yield self._slice(name, SEGMENT, start, end - start, record.pid, lane, {})
-
-    def _arrow(self, record: Record, above: int, lane: int) -> Iterator[dict[str, Any]]:
-        """Draw an arrow from the operation that called this one."""
-        common = {
-            "name": "calls",
-            "cat": "perftrace",
-            "id": f"{record.span:016x}",
-            "ts": self._microseconds(record.start),
-        }
-        yield {"ph": "s", **common, "pid": record.pid, "tid": above}
-        yield {"ph": "f", "bp": "e", **common, "pid": record.pid, "tid": lane}
-
-
-def _track_of(record: Record) -> tuple[int, str, str | None]:
-    return (record.pid, record.thread, record.task)
-
-
-def _segments(record: Record) -> Iterator[tuple[str, int, int]]:
-    """Give the name, start and end of each segment."""
-    at = record.start
-    for name, _, elapsed, _ in record.marks:
-        yield name, at, record.start + elapsed
-        at = record.start + elapsed
-    yield END, at, record.start + record.duration_ns
+    def _named(self, lane: Lane) -> Iterator[dict[str, Any]]:
+        if lane.pid not in self._pids:
+            self._pids.add(lane.pid)
+            yield _metadata("process_name", lane.pid, 0, name="perftrace")
+        yield _metadata("thread_name", lane.pid, lane.lane, name=lane.name)
+        yield _metadata("thread_sort_index", lane.pid, lane.lane, sort_index=lane.lane)
 
 
 def _metadata(kind: str, pid: int, lane: int, **args: object) -> dict[str, Any]:
@@ -186,9 +90,9 @@ def _dump(event: Any) -> bytes:
 def encode(records: Sequence[Record]) -> Iterator[bytes]:
     """Write records as a whole file, piece by piece."""
     base = min((record.start for record in records), default=0)
-    tracks = Tracks(base)
+    events = Events(base)
     yield b'{"displayTimeUnit":"ns","traceEvents":[\n' + encode_event(base_event(base))
-    for event in tracks.events(records):
+    for event in events.of(records):
         yield b",\n" + encode_event(event)
     yield b"\n]}\n"
 
@@ -256,8 +160,7 @@ class _Reader:
                 self._names[event.get("pid", 0), event.get("tid", 0)] = _text(event["args"]["name"])
             return
         if category == OPERATION and phase == "X" and (event.get("args") or {}).get("v") == 1:
-            duration = round(_number(event.get("dur", 0)) * 1000)
-            self._ours.append(record_of_fields({**event["args"], "name": event["name"], "duration_ns": duration}))
+            self._ours.append(record_of_fields({**event["args"], "name": event["name"]}))
             return
         if category in (SEGMENT, CHECKPOINT) and phase in ("X", "i"):
             return

@@ -1,0 +1,157 @@
+"""Places records on tracks, as pictures of traces show them: inside what called them, and never across another."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from perftrace.core.record import Record
+
+END = "(end)"
+"""Names the segment after the last checkpoint."""
+_Key: TypeAlias = tuple[int, str, str | None]
+"""Process, thread and task."""
+
+
+class Lane(NamedTuple):
+    """A line of a picture: a thread's, or a task's; where runs overlap that did not call each other, one of several."""
+
+    pid: int
+    lane: int
+    """Its number, of all lanes."""
+    name: str
+
+
+class Slice(NamedTuple):
+    """A stretch of time on a lane."""
+
+    pid: int
+    lane: int
+    name: str
+    start: int
+    """Unix nanoseconds."""
+    end: int
+    """Unix nanoseconds."""
+    record: Record | None
+    """Of an operation; None for a segment of the one around it."""
+
+
+class Moment(NamedTuple):
+    """A checkpoint that cannot be drawn as the end of a segment."""
+
+    pid: int
+    lane: int
+    name: str
+    time: int
+    """Unix nanoseconds."""
+
+
+class Arrow(NamedTuple):
+    """From the lane of an operation to the lane of one that it called."""
+
+    span: int
+    """Of the called one."""
+    time: int
+    """Unix nanoseconds, of its start."""
+    above: Lane
+    below: Lane
+
+
+Drawn: TypeAlias = Lane | Slice | Moment | Arrow
+
+
+class Tracks:
+    """Places records; what it placed before keeps its place."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[_Key, list[tuple[Lane, int]]] = {}
+        """Of each thread and task: its lanes, and until when each is taken."""
+        self._count = 0
+
+    def place(self, records: Iterable[Record]) -> Iterator[Drawn]:
+        """Draw records, best those of a whole trace at once; a new lane comes before what is drawn on it.
+
+        A record is drawn inside another one only if that one called it, on the same thread and task. What overlaps
+        otherwise gets a lane of its own, and what was called from another track an arrow. Slices that start at one
+        instant come from the outside in.
+        """
+        ordered = sorted(records, key=lambda record: (record.start, -record.duration_ns))
+        placed: dict[tuple[int, int | None], tuple[Lane, Record]] = {}
+        inside: dict[tuple[int, int | None], list[Record]] = {}
+        taken: dict[tuple[int, int | None], int] = {}
+        """Until when what is drawn inside a record takes its room."""
+        for record in ordered:
+            inside.setdefault((record.trace, record.parent), []).append(record)
+        for record in ordered:
+            caller = (record.trace, record.parent)
+            above = placed.get(caller) if record.parent else None
+            if above is not None and _fits(record, above[1], taken.get(caller, 0)):
+                lane = above[0]
+                taken[caller] = _end_of(record)
+            else:
+                lane, is_new = self._free_lane(record)
+                if is_new:
+                    yield lane
+                if above is not None:
+                    yield Arrow(record.span, record.start, above[0], lane)
+            if record.span:
+                placed[record.trace, record.span] = (lane, record)
+            yield Slice(lane.pid, lane.lane, record.name, record.start, _end_of(record), record)
+            if record.marks:
+                yield from _checkpoints(record, lane, inside.get((record.trace, record.span), ()))
+
+    def _free_lane(self, record: Record) -> tuple[Lane, bool]:
+        """Find the first lane of its track on which nothing is drawn from then on; tell whether it was added."""
+        lanes = self._lanes.setdefault(_key_of(record), [])
+        for place, (lane, taken) in enumerate(lanes):
+            if taken <= record.start:
+                lanes[place] = (lane, _end_of(record))
+                return lane, False
+        self._count += 1
+        pid, thread, task = _key_of(record)
+        name = (f"{task} ({thread})" if thread else task) if task else thread or "?"
+        lane = Lane(pid, self._count, f"{name} [{len(lanes) + 1}]" if lanes else name)
+        lanes.append((lane, _end_of(record)))
+        return lane, True
+
+
+def _key_of(record: Record) -> _Key:
+    return (record.pid, record.thread, record.task)
+
+
+def _end_of(record: Record) -> int:
+    return record.start + record.duration_ns
+
+
+def _fits(record: Record, caller: Record, taken: int) -> bool:
+    """Tell whether a record can be drawn inside the one that called it."""
+    return (
+        _key_of(record) == _key_of(caller)
+        and max(caller.start, taken) <= record.start
+        and _end_of(record) <= _end_of(caller)
+    )
+
+
+def _checkpoints(record: Record, lane: Lane, inside: Sequence[Record]) -> Iterator[Drawn]:
+    """Draw segments, or moments where an operation inside lies across one."""
+    segments = list(_segments(record))
+    is_across = any(
+        child.start < end < _end_of(child)
+        for child in inside
+        if _key_of(child) == _key_of(record)
+        for _, _, end in segments
+    )
+    if is_across or any(end < start for _, start, end in segments):
+        for name, _, elapsed, _ in record.marks:
+            yield Moment(lane.pid, lane.lane, name, record.start + elapsed)
+        return
+    for name, start, end in segments:
+        if name != END or start != end:
+            yield Slice(lane.pid, lane.lane, name, start, end, None)
+
+
+def _segments(record: Record) -> Iterator[tuple[str, int, int]]:
+    """Give the name, start and end of each segment."""
+    at = record.start
+    for name, _, elapsed, _ in record.marks:
+        yield name, at, record.start + elapsed
+        at = record.start + elapsed
+    yield END, at, _end_of(record)
