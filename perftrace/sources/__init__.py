@@ -5,7 +5,10 @@ from perftrace.sources.reading import Reading
 
 
 def open(text: str) -> Reading:  # noqa: A001  # sources.open is what one looks for
-    """Read a source whole: the path of a log file or of JSON lines, plain or gzipped, or `-` for standard input.
+    """Read a source whole; what it is, its content tells.
+
+    text: the path of a log file, of JSON lines, of OTLP as JSON or protobuf, or of a Chrome trace, each plain or
+        gzipped; of a trace directory or one of its Parquet files; or `-` for standard input.
 
     Raises `SourceError`, a ValueError, where it cannot be read.
     """

@@ -14,11 +14,13 @@ from typing import BinaryIO, cast
 
 from perftrace.core.record import Record
 from perftrace.formats.line import parse
+from perftrace.sources import chrome, otlp
+from perftrace.sources.bounded import Bounded
 from perftrace.sources.directory import read_directory, read_parquet
 from perftrace.sources.jsonlines import looks_like, read_lines
 from perftrace.sources.logfile import LogReader
 from perftrace.sources.parallel import PART, blocks, read_parts
-from perftrace.sources.reading import Source
+from perftrace.sources.reading import Books, Source
 from perftrace.sources.shapes import Shapes
 
 MAX_LINE = 1 << 20
@@ -29,7 +31,7 @@ _PARQUET = b"PAR1"
 
 
 class FileSource(Source):
-    """Reads files in the order given: logs and JSON lines, plain or gzipped, and Parquet files of a store.
+    """Reads files in the order given: logs, JSON lines, OTLP and Chrome's traces, plain or gzipped; Parquet of a store.
 
     paths: files, trace directories, or `-` for standard input. shapes: counts the usual runs of logs, which then are
     not among the records; three times as fast, and large files are read on all cores.
@@ -81,22 +83,30 @@ class FileSource(Source):
     def _records(self, path: str, file: BinaryIO, is_lines: bool) -> Iterator[Record]:
         used = self.books.used
         beginning: bytes = file.peek(_PEEK)  # type: ignore[attr-defined]  # buffered and gzipped files have it
-        encoding = _encoding_of(beginning)
+        read = None if is_lines else _reader_of(beginning)
+        if read is not None:
+            yield from self._finished(read(path, Bounded(file, isinstance(file, _Gunzipped)), self.books))
+            return
         is_json = is_lines or looks_like(beginning)
+        encoding = _encoding_of(beginning)
         if self._shapes is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:
             yield from self._count(path, file, self._shapes)
             return
         watched = _Watched(file, encoding, self.on_progress)
         if is_json:
-            for record in read_lines(path, iter(watched), self.books):
-                if record.outcome is None:
-                    self.unfinished.append(record)
-                else:
-                    yield record
+            yield from self._finished(read_lines(path, iter(watched), self.books))
         else:
             yield from self._logs.read(path, iter(watched))
         if self.books.used == used and watched.has_nul and not is_lines:
             self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
+
+    def _finished(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Hand on what has ended; keep what has not."""
+        for record in records:
+            if record.outcome is None:
+                self.unfinished.append(record)
+            else:
+                yield record
 
     def _count(self, path: str, file: BinaryIO, shapes: Shapes) -> Iterator[Record]:
         """Read a log for its numbers: a large file on all cores, if it is one that can be read in parts."""
@@ -118,6 +128,17 @@ class FileSource(Source):
     def _progress(self, read: int) -> None:
         if self.on_progress is not None:
             self.on_progress(read)
+
+
+def _reader_of(beginning: bytes) -> Callable[[str, Bounded, Books], Iterator[Record]] | None:
+    """Tell by its beginning how to read another tool's file; None for what is a log or our own."""
+    if beginning.startswith(b'{"v":'):
+        return None
+    if otlp.looks_like_json(beginning):
+        return otlp.read_json
+    if chrome.looks_like(beginning):
+        return chrome.read
+    return otlp.read_protobuf if otlp.looks_like_protobuf(beginning) else None
 
 
 def _open(path: str) -> AbstractContextManager[BinaryIO]:

@@ -101,7 +101,8 @@ def test_every_record_comes_back(records):
     """Whole: the event of an operation carries its record."""
     again, missed = read(written(records))
     assert not missed
-    assert sorted(repr(record.as_dict()) for record in again) == sorted(map(repr, rewritten(records)))
+    expected = sorted(rewritten(records), key=lambda fields: (fields["start"], -fields["duration_ns"]))
+    assert [record.as_dict() for record in again] == expected
 
 
 def rewritten(records):
