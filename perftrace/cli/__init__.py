@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import get_args
 
-from perftrace.cli import advise, compare, report, show, slowest, store, trend, whatif, why
+from perftrace.cli import advise, compare, export, importing, report, show, slowest, store, trend, whatif, why
 from perftrace.formats.line import Language
 
-COMMANDS = (report, advise, why, whatif, trend, compare, slowest, show, store)
+COMMANDS = (report, advise, why, whatif, trend, compare, slowest, show, store, export, importing)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

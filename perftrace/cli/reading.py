@@ -20,7 +20,10 @@ _MAX_NAMED = 5
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Let a command take sources."""
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="a log file, JSON lines, a trace directory, or - for standard input"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a log file, JSON lines, a trace directory, OTLP, a Chrome trace, or - for standard input",
     )
 
 

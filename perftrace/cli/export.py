@@ -1,0 +1,154 @@
+"""`perftrace export SOURCE... --to FORMAT`: records in the form of another tool."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from perftrace.cli.reading import add_selection, add_sources, nothing_left, open_source, selection_of, tell
+from perftrace.core.record import Record
+from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
+from perftrace.store import parquet
+
+_BATCH = 1000
+"""Records of one OTLP message."""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "export",
+        parents=[common],
+        help="records in the form of another tool",
+        description="Writes records in the form of another tool: OTLP for OpenTelemetry's backends, perfetto for "
+        "ui.perfetto.dev and chrome://tracing, speedscope, Parquet.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--to", required=True, choices=FORMATS, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
+    parser.add_argument("-o", "--output", default="-", metavar="FILE", help="where to; - for standard output (default)")
+    add_sources(parser)
+    add_selection(parser)
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    rest = iter(records)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _otlp(records: Iterable[Record]) -> Iterator[bytes]:
+    """Messages one after the other are one message."""
+    resource = otlp.resource_of(os.environ)
+    return (otlp_proto.encode(batch, resource) for batch in _batches(records))
+
+
+def _otlp_json(records: Iterable[Record]) -> Iterator[bytes]:
+    resource = otlp.resource_of(os.environ)
+    return (otlp_json.encode(batch, resource) for batch in _batches(records))
+
+
+def _perfetto(records: Iterable[Record]) -> Iterator[bytes]:
+    return chrome.encode(list(records))
+
+
+def _speedscope(records: Iterable[Record]) -> Iterator[bytes]:
+    return speedscope.encode(list(records))
+
+
+def _jsonl(records: Iterable[Record]) -> Iterator[bytes]:
+    return map(jsonl.encode, records)
+
+
+def _parquet(records: Iterable[Record]) -> Iterator[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        lines, rows = Path(folder, "records.jsonl"), Path(folder, "records.parquet")
+        with lines.open("wb") as file:
+            file.writelines(map(jsonl.encode, records))
+        parquet.write(lines, rows)
+        with rows.open("rb") as file:
+            while piece := file.read(1 << 20):
+                yield piece
+
+
+FORMATS: dict[str, Callable[[Iterable[Record]], Iterator[bytes]]] = {
+    "otlp": _otlp,
+    "otlp-json": _otlp_json,
+    "perfetto": _perfetto,
+    "speedscope": _speedscope,
+    "jsonl": _jsonl,
+    "parquet": _parquet,
+}
+_BINARY = ("otlp", "parquet")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    if options.output == "-" and options.to in _BINARY and sys.stdout.isatty():
+        print(f"perftrace: {options.to} is no text for a terminal: name a file with --output", file=sys.stderr)
+        return 2
+    source = open_source(options.files)
+    counted = _Counted(selection_of(options).of(source))
+    try:
+        with _output(options.output) as write:
+            for piece in FORMATS[options.to](counted):
+                write(piece)
+            if not counted.count:
+                raise _NothingError
+    except _NothingError:
+        status = tell(source, options.files)
+        return status or nothing_left()
+    except BrokenPipeError:
+        raise
+    except (OSError, ImportError) as error:
+        print(f"perftrace: {options.output}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        return 2
+    status = tell(source, options.files)
+    if source.unfinished:
+        print(f"perftrace: {len(source.unfinished)} runs that never ended are left out", file=sys.stderr)
+    if options.json and options.output != "-":
+        written = {"v": 1, "command": "export", "to": options.to, "output": options.output, "records": counted.count}
+        print(json.dumps(written, ensure_ascii=False))
+    return status
+
+
+class _NothingError(Exception):
+    """There is no record to write: no file is."""
+
+
+class _Counted:
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = records
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.count += 1
+            yield record
+
+
+@contextlib.contextmanager
+def _output(path: str) -> Iterator[Callable[[bytes], object]]:
+    """Give what writes; a file is there when it is whole, and not before."""
+    if path == "-":
+        yield sys.stdout.buffer.write
+        sys.stdout.buffer.flush()
+        return
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device
+        with open(path, "wb") as file:
+            yield file.write
+        return
+    target = os.path.realpath(path)
+    descriptor, name = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".perftrace-")
+    try:
+        with open(descriptor, "wb") as file:
+            yield file.write
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
