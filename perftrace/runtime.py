@@ -2,6 +2,8 @@
 
 import atexit
 import os
+import pkgutil
+import re
 import sys
 import time
 import warnings
@@ -20,21 +22,25 @@ from perftrace.pipeline.wrapper import Wrapper
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.sinks.logline import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
+from perftrace.sinks.speaking import Speaking
 from perftrace.store.directory import store
 
 tracer = Tracer()
 """What every decorated function, block and timer of the process reports to."""
 
-NAMED_SINKS: dict[str, Callable[..., Sink]] = {
+NAMED_SINKS: dict[str, Callable[..., Sink] | str] = {
     "jsonl": JsonLinesSink,
     "log": LogSink,
     "memory": MemorySink,
     "store": store,
+    # By name, as their imports take a while.
+    "otlp": "perftrace.pipeline.queued:otlp",
 }
 """What `configure(sinks=["..."])` knows by name; `NAME:TEXT` calls it with the text."""
 ENTRY_POINTS = "perftrace.sinks"
 """The entry point group through which other packages add names."""
 _NEEDS_TEXT = {"jsonl": "jsonl:PATH", "store": "store:DIR"}
+_MAY_HAVE_TEXT = {"otlp": "otlp:URL"}
 _TAKES_NO_TEXT = {"log", "memory"}
 
 
@@ -81,7 +87,7 @@ def configure(
 
     sinks: where events go, in place of the former sinks, which are closed: objects, callables that
         take records, or names (`log`, `memory`, `jsonl:PATH`, `store:DIR`,
-        and those of other packages). `[]`: nowhere.
+        `otlp:URL` and those of other packages). `[]`: nowhere.
     language: of log lines, `zh` or `en`.
     enabled: False stops all tracing, True resumes it.
     clock, ids: where time and ids come from, for tests; None restores the machine's own.
@@ -204,14 +210,17 @@ def _named_sink(wanted: str) -> Sink:
     """Make a sink of its text, `NAME` or `NAME:TEXT`."""
     name, colon, text = wanted.partition(":")
     make = NAMED_SINKS.get(name) or _entry_point(name)
+    if isinstance(make, str):
+        make = cast("Callable[..., Sink]", pkgutil.resolve_name(make))
     if make is None:
         others = {point.name for point in entry_points(group=ENTRY_POINTS)}
-        known = sorted({_NEEDS_TEXT.get(one, one) for one in NAMED_SINKS} | others)
-        raise ValueError(f"configure: unknown sink {wanted!r}; known: {', '.join(known)}")
+        shapes = {**_NEEDS_TEXT, **_MAY_HAVE_TEXT}
+        known = sorted({shapes.get(one, one) for one in NAMED_SINKS} | others)
+        raise ValueError(f"configure: unknown sink {_shown(wanted)!r}; known: {', '.join(known)}")
     if name in _NEEDS_TEXT and not text:
-        raise ValueError(f"configure: {wanted!r} says not where to: write {_NEEDS_TEXT[name]}")
+        raise ValueError(f"configure: {_shown(wanted)!r} says not where to: write {_NEEDS_TEXT[name]}")
     if name in _TAKES_NO_TEXT and colon:
-        raise ValueError(f"configure: {wanted!r}: {name} takes nothing after a colon")
+        raise ValueError(f"configure: {_shown(wanted)!r}: {name} takes nothing after a colon")
     sink = make(text) if colon else make()
     if not isinstance(sink, Sink):
         raise TypeError(f"configure: the entry point {name!r} gave {type(sink).__name__}, which is no perftrace.Sink")
@@ -258,7 +267,7 @@ def _apply_language(language: Language) -> None:
     global _language  # noqa: PLW0603  # this module is where global state lives
     _language = language
     for sink in _all_sinks():
-        if isinstance(sink, Wrapper) or (isinstance(sink, LogSink) and not sink.chooses_language):
+        if isinstance(sink, Speaking) or (isinstance(sink, LogSink) and not sink.chooses_language):
             sink.language = language
 
 
@@ -278,8 +287,13 @@ def _by_variable(variable: str, default: str, apply: Callable[[str], None]) -> N
     try:
         apply(text)
     except Exception as error:
-        warnings.warn(f"{variable}={text!r}: {error}; using {default!r}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"{variable}={_shown(text)!r}: {error}; using {default!r}", RuntimeWarning, stacklevel=3)
         apply(default)
+
+
+def _shown(text: str) -> str:
+    """Give a text as it may stand in a message: without the user and password of a URL."""
+    return re.sub(r"//\S*@", "//…@", text)
 
 
 def _split_names(names: str) -> list[str]:

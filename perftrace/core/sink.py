@@ -54,6 +54,9 @@ class Sink:
         """Flush and let go of files and threads, within `timeout` seconds; tell whether all was written."""
         return self.flush(timeout)
 
+    def hurry(self) -> None:
+        """Wait for nothing any more, as `close` is to follow: called while another thread may be inside a hook."""
+
     def losses(self) -> Mapping[str, int]:
         """Count, by reason, the events that it took and will never bring out."""
         return {}

@@ -43,6 +43,7 @@ class Notes(NamedTuple):
     too_many_names: str
     queue_full: str
     queue_free: str
+    receiver: str
 
 
 NOTES: dict[Language, Notes] = {
@@ -55,6 +56,7 @@ NOTES: dict[Language, Notes] = {
         "{sink} 的名称过多，超出上限的一律记为 {name}（名称里是否混入了用户 ID？）",
         "{sink} 的队列已满，开始丢弃事件",
         "{sink} 的队列恢复正常，其间丢弃了 {count} 个事件",
+        "接收端 {url}: {what}（{why}）；丢失的记录计入 stats()",
     ),
     "en": Notes(
         "unknown operation: {id} (never started, ignored)",
@@ -65,6 +67,7 @@ NOTES: dict[Language, Notes] = {
         "too many names for {sink}: those beyond the cap become {name} (does a name hold a user's id?)",
         "the queue of {sink} is full: events are being dropped",
         "the queue of {sink} is free again: {count} events were dropped meanwhile",
+        "the receiver {url}: {what} ({why}); what is lost is counted in stats()",
     ),
 }
 

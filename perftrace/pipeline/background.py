@@ -214,6 +214,7 @@ class Background(Wrapper):
         self._is_closed = True
         self._deadline = time.monotonic() + timeout
         self._is_closing = True
+        self.wrapped.hurry()
         done = self._wait(lambda: self._was_closed is not None)
         lost = sum(self._own_losses().values())
         return done and bool(self._was_closed) and lost == self._lost_before

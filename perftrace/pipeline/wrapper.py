@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from perftrace.core.record import Event, Reached, Record, Started
 from perftrace.core.sink import CallableSink, Sink, overrides
-from perftrace.formats.line import NOTES, Language, Notes
+from perftrace.sinks.speaking import Speaking
 
 K = TypeVar("K")
 """Of a dict that stands for an ordered set."""
@@ -15,7 +15,7 @@ KINDS: Mapping[str, type] = {"started": Started, "reached": Reached, "finished":
 """The hooks of a sink and what they take."""
 
 
-class Wrapper(Sink):
+class Wrapper(Speaking):
     """A sink around another one; a subclass sets `started`, `reached` and `finished` where the other has them.
 
     sink: a sink or a callable that takes records. Raises TypeError for anything else.
@@ -31,13 +31,6 @@ class Wrapper(Sink):
             kind: getattr(self.wrapped, name) for name, kind in KINDS.items() if overrides(self.wrapped, name)
         }
         """What the wrapped sink takes, by the type of event."""
-
-    language: Language = "zh"
-    """Of what it has to say; the configured one."""
-
-    def notes(self) -> Notes:
-        """Give the texts of perftrace's own warnings."""
-        return NOTES[self.language]
 
     def replay(self, records: Iterable[Record]) -> None:
         """Hand records on, with the events that came before each, in the order of time."""
@@ -61,6 +54,10 @@ class Wrapper(Sink):
     def close(self, timeout: float) -> bool | None:
         """Close the wrapped sink."""
         return self.wrapped.close(timeout)
+
+    def hurry(self) -> None:
+        """Let the wrapped sink wait for nothing any more."""
+        self.wrapped.hurry()
 
     def losses(self) -> Mapping[str, int]:
         """Count the wrapped sink's losses."""

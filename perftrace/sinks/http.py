@@ -1,0 +1,243 @@
+"""Posts bytes to a server, within a time and reading no more of an answer than is of use; stdlib only."""
+
+import base64
+import contextlib
+import http.client
+import io
+import socket
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+MAX_ANSWER = 64 << 10
+"""Bytes of an answer's body that are read."""
+_DELIMITERS = '()<>@,;:\\"/[]?={}'
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Target(NamedTuple):
+    """Where to post to: a URL taken apart, its credentials apart from the rest."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    """With the query, if there is one."""
+    authorization: str | None
+    """The value of a header, if the URL has a user's name."""
+
+    @property
+    def shown(self) -> str:
+        """What may stand in a log: no credentials, no query."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path.partition('?')[0]}"
+
+
+def parse_url(url: object) -> Target:
+    """Take a URL apart.
+
+    Raises TypeError for what is no text, and ValueError that says which part makes no sense and shows no credentials.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"a URL is text, not {type(url).__name__}")
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise ValueError("the URL holds a blank or a control character")
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"the URL's host makes no sense: {error}") from None
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(
+            f"the URL's scheme must be http or https, not {parts.scheme!r}: write http://HOST:PORT"
+            if "://" in url
+            else "the URL has no scheme: write http://HOST:PORT"
+        )
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("the URL's port must be a number from 1 to 65535") from None
+    if port == 0:
+        raise ValueError("the URL's port must be a number from 1 to 65535")
+    if not parts.hostname:
+        raise ValueError("the URL has no host: write http://HOST:PORT")
+    if parts.fragment:
+        raise ValueError("the URL has a fragment (#...), which no server gets to see")
+    return Target(
+        parts.scheme,
+        _ascii_host(parts.hostname),
+        port or (443 if parts.scheme == "https" else 80),
+        urllib.parse.quote(parts.path, safe="/%:@!$&'()*+,;=~-._") + (f"?{parts.query}" if parts.query else ""),
+        _authorization(parts.username, parts.password),
+    )
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("the URL's host makes no sense") from None
+
+
+def _authorization(user: str | None, password: str | None) -> str | None:
+    if user is None and password is None:
+        return None
+    pair = f"{urllib.parse.unquote(user or '')}:{urllib.parse.unquote(password or '')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def check_header(name: object, value: object) -> None:
+    """Raise ValueError for a header that cannot be sent; its value is not shown."""
+    if (
+        not isinstance(name, str)
+        or not name
+        or not all("!" <= c <= "~" and c not in '()<>@,;:\\"/[]?={}' for c in name)
+    ):
+        raise ValueError(f"{name!r} is no name of a header")
+    if not isinstance(value, str) or not all(" " <= c <= "~" or c == "\t" for c in value):
+        raise ValueError(f"the value of the header {name} must be ASCII text on one line")
+
+
+class Answer(NamedTuple):
+    """What a server said."""
+
+    status: int
+    content_type: str
+    """Lower-case, without parameters."""
+    retry_after: str | None
+    body: bytes
+    """At most `MAX_ANSWER` bytes."""
+
+
+class Poster:
+    """Posts to one target, over one connection as long as the server keeps it.
+
+    headers: sent each time. certificates: by which an https server is known. Proxies are taken from the environment,
+    as `urllib` does. Not to be used by two threads at once.
+    """
+
+    def __init__(self, target: Target, headers: Mapping[str, str], certificates: ssl.SSLContext | None = None) -> None:
+        self._target = target
+        self._headers = dict(headers)
+        if target.authorization is not None:
+            self._headers.setdefault("Authorization", target.authorization)
+        self._certificates = certificates
+        self._connection: http.client.HTTPConnection | None = None
+
+    def post(self, body: bytes, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> Answer:
+        """Post and read the answer, all within so many seconds.
+
+        headers: beside those sent each time.
+
+        Raises OSError where the server cannot be reached or is too slow, HTTPException where it does not speak HTTP.
+        """
+        deadline = time.monotonic() + seconds
+        is_used = self._connection is not None
+        try:
+            return self._exchange(body, deadline, headers)
+        except ConnectionError:
+            if not is_used:
+                raise
+        # The server had closed the kept connection meanwhile: that says nothing about it.
+        return self._exchange(body, deadline, headers)
+
+    def _exchange(self, body: bytes, deadline: float, headers: Mapping[str, str]) -> Answer:
+        try:
+            connection = self._connect(deadline)
+            connection.request("POST", self._path, body, {**self._headers, **headers})
+            response = connection.getresponse()
+            content = response.read(MAX_ANSWER)
+            if not response.isclosed() or response.will_close:
+                self.close()
+        except BaseException:
+            self.close()
+            raise
+        kind = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        return Answer(response.status, kind, response.headers.get("Retry-After"), content)
+
+    def _connect(self, deadline: float) -> http.client.HTTPConnection:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._new_connection(_left(deadline))
+            connection.connect()
+        elif connection.sock is not None:
+            connection.sock.settimeout(_left(deadline))
+        # What it makes of the socket's bytes reads within the deadline, however slowly they come.
+        connection.response_class = lambda sock, *rest, **options: http.client.HTTPResponse(  # type: ignore[assignment]
+            _Timed(sock, deadline),  # type: ignore[arg-type]
+            *rest,
+            **options,
+        )
+        return connection
+
+    def _new_connection(self, timeout: float) -> http.client.HTTPConnection:
+        target = self._target
+        proxy = self._proxy()
+        self._path = target.path or "/"
+        host, port = (target.host, target.port) if proxy is None else (proxy.host, proxy.port)
+        if target.scheme == "https":
+            context = self._certificates or ssl.create_default_context()
+            secure = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+            if proxy is not None:
+                secure.set_tunnel(target.host, target.port, _proxy_headers(proxy))
+            return secure
+        if proxy is not None:
+            self._path = f"http://{target.host}:{target.port}{self._path}"
+            self._headers.update(_proxy_headers(proxy))
+        return http.client.HTTPConnection(host, port, timeout=timeout)
+
+    def _proxy(self) -> Target | None:
+        target = self._target
+        url = urllib.request.getproxies().get(target.scheme)
+        if not url or target.host in _LOOPBACK or urllib.request.proxy_bypass(target.host):
+            return None
+        return parse_url(url if "://" in url else f"http://{url}")
+
+    def close(self) -> None:
+        """Let go of the connection; the next post makes another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+
+def _proxy_headers(proxy: Target) -> dict[str, str]:
+    return {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+class _Timed:
+    """A socket as `HTTPResponse` takes it, whose reading ends at a deadline; a socket's own timeout is for one read."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock, self._deadline = sock, deadline
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Give the file that is read."""
+        return io.BufferedReader(_TimedReader(self._sock, self._deadline))
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock, self._deadline = sock, deadline
+        self._file = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left(self._deadline))
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

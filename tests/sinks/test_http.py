@@ -1,0 +1,155 @@
+"""Posting: URLs that make no sense, and servers that behave badly, each within its time."""
+
+import contextlib
+import gzip
+import http.client
+import socket
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.sinks.servers import OK, answering, read_request, server
+
+from perftrace.sinks.http import MAX_ANSWER, Poster, check_header, parse_url
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("", "no scheme"), ("localhost:4318", "no scheme"), ("ftp://host", "scheme must be http or https, not 'ftp'"),
+        ("http://", "no host"), ("http:///v1/traces", "no host"), ("http://:4318", "no host"),
+        ("http://host:99999", "port"), ("http://host:x", "port"), ("http://host:0", "port"), ("http://host:-1", "port"),
+        ("http://[::1", "host makes no sense"), ("http://ho st/", "blank"), ("http://host/\n", "blank"),
+        ("http://host/#top", "fragment"), ("https://" + "ä" * 70, "host makes no sense"),
+    ],
+)  # fmt: skip
+def test_the_part_that_makes_no_sense_is_named(url, part):
+    """In one line."""
+    with pytest.raises(ValueError, match=part) as caught:
+        parse_url(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_credentials_go_into_a_header_and_are_never_shown():
+    """Nor is a query, which may hold a key."""
+    target = parse_url("https://me:s%40cret@[::1]/a b?key=1".replace(" ", "%20"))
+    assert target.shown == "https://[::1]:443/a%20b"
+    assert target.authorization == "Basic bWU6c0BjcmV0"
+    for url in ("http://me:secret@host:x/", "ftp://me:secret@host", "http://me:secret@:1/"):
+        with pytest.raises(ValueError, match="URL") as caught:
+            parse_url(url)
+        assert "secret" not in str(caught.value)
+
+
+@given(st.text() | st.from_regex(r"https?://[^\s]{0,30}"))
+def test_any_text_is_a_target_or_a_value_error(url):
+    """Never another exception."""
+    with contextlib.suppress(ValueError):
+        target = parse_url(url)
+        assert target.host
+        assert 0 < target.port < 65536
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("a b", "x"), ("", "x"), ("a:", "x"), ("a", "x\r\nb: y"), ("a", "é"), ("a", 5)]
+)
+def test_headers_that_would_be_others_are_refused(name, value):
+    """And their values not shown."""
+    with pytest.raises(ValueError, match="header") as caught:
+        check_header(name, value)
+    assert "é" not in str(caught.value)
+
+
+def poster(url):
+    return Poster(parse_url(url + "/path?x=1"), {"X-Key": "k"})
+
+
+def test_a_kept_connection_is_used_again_and_made_anew_when_closed():
+    """One closed by the server meanwhile is no failure."""
+    with server(answering(OK, OK), answering(OK)) as (url, requests):
+        post = poster(url)
+        for number in range(3):
+            answer = post.post(b"body%d" % number, 5)
+            assert (answer.status, answer.content_type, answer.body) == (200, "application/x-protobuf", b"ok")
+        post.close()
+    assert [request.rpartition(b"\r\n\r\n")[2] for request in requests] == [b"body0", b"body1", b"body2"]
+    assert requests[0].startswith(b"POST /path?x=1 HTTP/1.1\r\n")
+    assert b"X-Key: k" in requests[0]
+
+
+def drip(connection, requests):
+    """Answer without end, a byte at a time."""
+    requests.append(read_request(connection))
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    stop = threading.Event()
+    while not stop.wait(0.01):
+        connection.sendall(b"x")
+
+
+def silent(connection, requests):
+    requests.append(read_request(connection))
+    connection.recv(1)
+
+
+def continuing(connection, requests):
+    requests.append(read_request(connection))
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("script", [drip, silent, continuing])
+def test_whatever_takes_too_long_ends_in_time(script):
+    """Each byte comes in time, all together do not."""
+    with server(script) as (url, _), pytest.raises(TimeoutError):
+        poster(url).post(b"x", 0.3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"", b"garbage\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"x" * 100_000,
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_http_is_told_apart(answer):
+    """Garbage, nothing, and heads without end."""
+    with server(answering(answer)) as (url, _), pytest.raises((OSError, http.client.HTTPException)):
+        poster(url).post(b"x", 5)
+
+
+def test_an_endless_body_is_cut():
+    """And its connection not used again."""
+
+    def endless(connection, requests):
+        requests.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 500 Oh\r\nContent-Length: 100000000000\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+    with server(endless, answering(OK)) as (url, requests):
+        post = poster(url)
+        answer = post.post(b"x", 5)
+        assert (answer.status, len(answer.body)) == (500, MAX_ANSWER)
+        assert post.post(b"y", 5).status == 200
+        post.close()
+    assert len(requests) == 2
+
+
+def test_a_connection_that_is_refused_is_an_oserror():
+    """At once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectionError):
+        poster(f"http://127.0.0.1:{port}").post(b"x", 5)
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch):
+    """As by other clients; not for what is on this machine."""
+    with server(answering(OK)) as (url, requests):
+        monkeypatch.setenv("http_proxy", url.replace("http://", "http://me:pw@"))
+        post = Poster(parse_url("http://collector.invalid/v1"), {})
+        assert post.post(gzip.compress(b"x"), 5).status == 200
+        post.close()
+    assert requests[0].startswith(b"POST http://collector.invalid:80/v1 HTTP/1.1\r\nHost: collector.invalid")
+    assert b"Proxy-Authorization: Basic bWU6cHc=" in requests[0]
