@@ -8,8 +8,8 @@ from functools import partial
 from typing import Literal
 
 from perftrace.analysis.bootstrap import Interval, Samples, change_of
-from perftrace.analysis.segments import END, segments_of
-from perftrace.core.record import Record
+from perftrace.analysis.segments import segments_of
+from perftrace.core.record import END, Record
 
 LEVEL = 0.95
 MIN_CHANGE = 0.05

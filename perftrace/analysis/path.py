@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from perftrace.analysis.segments import END
 from perftrace.analysis.trees import Node
+from perftrace.core.record import END
 
 
 class Stretch(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from perftrace.analysis.percentiles import Weighed
-from perftrace.analysis.segments import END, segments_of
+from perftrace.analysis.segments import segments_of
 from perftrace.analysis.tally import Samples, Tally
-from perftrace.core.record import Outcome, Record
+from perftrace.core.record import END, Outcome, Record
 from perftrace.sources.shapes import Shapes
 
 SLOWEST = 10

@@ -1,9 +1,6 @@
 """Runs cut at their checkpoints."""
 
-from perftrace.core.record import Record
-
-END = "(end)"
-"""The segment from the last checkpoint to the end."""
+from perftrace.core.record import END, Record
 
 
 def segments_of(record: Record) -> list[tuple[str, int]]:

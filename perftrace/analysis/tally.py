@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from perftrace.analysis.segments import END, segments_of
+from perftrace.analysis.segments import segments_of
 from perftrace.analysis.selection import value_of
-from perftrace.core.record import Record
+from perftrace.core.record import END, Record
 from perftrace.sources.shapes import Shapes
 from perftrace.store.counting import Counts
 

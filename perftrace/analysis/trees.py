@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from perftrace.analysis.segments import END
-from perftrace.core.record import Record
+from perftrace.core.record import END, Record
 
 
 class Node:

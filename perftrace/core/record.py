@@ -18,6 +18,10 @@ Mark: TypeAlias = tuple[str, str, int, Attributes]
 
 NO_ATTRIBUTES: Attributes = MappingProxyType({})
 """The attributes of whatever has none: shared, so that having none costs nothing."""
+END = "(end)"
+"""Names the segment after the last checkpoint."""
+OTHER = "__other__"
+"""Stands for all names beyond a cap."""
 TEXT_LIMIT = 4096
 """The most characters that a text on a record keeps."""
 MAX_ATTRIBUTES = 1000

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from perftrace.core.record import Record
+from perftrace.core.record import END, Record
 
-END = "(end)"
-"""Names the segment after the last checkpoint."""
 _Key: TypeAlias = tuple[int, str, str | None]
 """Process, thread and task."""
 

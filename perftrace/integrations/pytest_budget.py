@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
-from perftrace.core.record import Reached, Record, Started
+from perftrace.core.record import END, Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.runtime import report_broken, tracer
 
@@ -100,7 +100,7 @@ class Watch(Sink):
     def _too_slow(self, record: Record, budget: int) -> str:
         ends = [0, *(mark[2] for mark in record.marks), record.duration_ns]
         length, number = max((end - start, number) for number, (start, end) in enumerate(pairwise(ends)))
-        name = record.marks[number][0] if number < len(record.marks) else "(end)"
+        name = record.marks[number][0] if number < len(record.marks) else END
         lines = self._reached[record.operation_id]
         place = f"called at {self._called.get(record.operation_id, '?')}"
         if lines:

@@ -4,12 +4,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from perftrace.core.record import Attributes, Mark, Reached, Record, Started
+from perftrace.core.record import OTHER, Attributes, Mark, Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.pipeline.wrapper import Changing
 
-OTHER = "__other__"
-"""Stands for all names beyond the cap."""
 _LOGGER = logging.getLogger("performance_monitor")
 
 
