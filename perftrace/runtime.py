@@ -35,12 +35,18 @@ NAMED_SINKS: dict[str, Callable[..., Sink] | str] = {
     "store": store,
     # By name, as their imports take a while.
     "otlp": "perftrace.pipeline.queued:otlp",
+    "perfetto": "perftrace.pipeline.queued:perfetto",
     "prometheus": "perftrace.pipeline.queued:prometheus",
 }
 """What `configure(sinks=["..."])` knows by name; `NAME:TEXT` calls it with the text."""
 ENTRY_POINTS = "perftrace.sinks"
 """The entry point group through which other packages add names."""
-_NEEDS_TEXT = {"jsonl": "jsonl:PATH", "prometheus": "prometheus:PORT", "store": "store:DIR"}
+_NEEDS_TEXT = {
+    "jsonl": "jsonl:PATH",
+    "perfetto": "perfetto:PATH",
+    "prometheus": "prometheus:PORT",
+    "store": "store:DIR",
+}
 _MAY_HAVE_TEXT = {"otlp": "otlp:URL"}
 _TAKES_NO_TEXT = {"log", "memory"}
 
@@ -88,7 +94,7 @@ def configure(
 
     sinks: where events go, in place of the former sinks, which are closed: objects, callables that
         take records, or names (`log`, `memory`, `jsonl:PATH`, `store:DIR`,
-        `otlp:URL`, `prometheus:PORT` and those of other packages). `[]`: nowhere.
+        `otlp:URL`, `perfetto:PATH`, `prometheus:PORT` and those of other packages). `[]`: nowhere.
     language: of log lines, `zh` or `en`.
     enabled: False stops all tracing, True resumes it.
     clock, ids: where time and ids come from, for tests; None restores the machine's own.

@@ -208,7 +208,9 @@ def test_entry_points_of_other_packages_are_names(tmp_path, monkeypatch):
     assert [outlet.sink.text for outlet in tracer.outlets] == ["none", "a:b"]
     with pytest.raises(TypeError, match="bad"):
         perftrace.configure(sinks=["bad"])
-    with pytest.raises(ValueError, match="bad, jsonl:PATH, log, memory, otlp:URL, plug, prometheus:PORT, store:DIR"):
+    with pytest.raises(
+        ValueError, match="bad, jsonl:PATH, log, memory, otlp:URL, perfetto:PATH, plug, prometheus:PORT, store:DIR"
+    ):
         perftrace.configure(sinks=["other"])
 
 

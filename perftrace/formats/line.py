@@ -44,6 +44,7 @@ class Notes(NamedTuple):
     queue_full: str
     queue_free: str
     receiver: str
+    file_full: str
 
 
 NOTES: dict[Language, Notes] = {
@@ -57,6 +58,7 @@ NOTES: dict[Language, Notes] = {
         "{sink} 的队列已满，开始丢弃事件",
         "{sink} 的队列恢复正常，其间丢弃了 {count} 个事件",
         "接收端 {url}: {what}（{why}）；丢失的记录计入 stats()",
+        "文件 {path} 已达上限 {size} MB，此后的记录不再写入，只计入 stats()",
     ),
     "en": Notes(
         "unknown operation: {id} (never started, ignored)",
@@ -68,6 +70,7 @@ NOTES: dict[Language, Notes] = {
         "the queue of {sink} is full: events are being dropped",
         "the queue of {sink} is free again: {count} events were dropped meanwhile",
         "the receiver {url}: {what} ({why}); what is lost is counted in stats()",
+        "the file {path} has reached {size} MB: what comes now is not written, only counted in stats()",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from perftrace.pipeline.background import Background
 from perftrace.sinks.otlp import OtlpSink
+from perftrace.sinks.perfetto import PerfettoSink
 from perftrace.sinks.prometheus import PrometheusSink
 
 
@@ -17,3 +18,8 @@ def prometheus(place: str) -> Background:
         raise ValueError(f"prometheus:{place}: the port must be a number from 0 to 65535: write prometheus:PORT")
     # Room for what comes between two looks of the worker: a lost end would leave its operation in flight.
     return Background(PrometheusSink(int(port), host.strip("[]") or "127.0.0.1"), capacity=100_000)
+
+
+def perfetto(path: str) -> Background:
+    """Make what `perfetto:PATH` stands for."""
+    return Background(PerfettoSink(path))
