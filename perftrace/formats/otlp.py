@@ -270,11 +270,16 @@ def _outcome_of(span: Span, outcome: str | None) -> Outcome | None:
 
 def _failure_of(span: Span, error_type: str | None, error: str | None) -> tuple[str | None, str | None]:
     """Look for the type and text of an error where OpenTelemetry's SDKs write them down."""
+    if span.scope == SCOPE:
+        return error_type, error
     for event in reversed(span.events):
-        if event.name == "exception" and span.scope != SCOPE:
+        if event.name == "exception":
             kind, text = event.attributes.get("exception.type"), event.attributes.get("exception.message")
-            return error_type or (str(kind) if kind else None), error or (str(text) if text else None)
-    return error_type, error
+            error_type = error_type or (str(kind) if kind else None)
+            error = error or (str(text) if text else None)
+            break
+    # The SDK's status repeats the type before the text.
+    return error_type, error.removeprefix(f"{error_type}: ") if error else error
 
 
 def _marks_of(span: Span, is_ours: bool) -> list[Mark]:
