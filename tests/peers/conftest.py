@@ -12,7 +12,7 @@ import pytest
 from perftrace.integrations import uninstrument
 
 collect_ignore_glob = [] if os.environ.get("PERFTRACE_PEERS") else ["test_*.py"]
-CURE = "apt-get install redis-server postgresql"
+CURE = "apt-get install redis-server postgresql prometheus chromium"
 
 
 @pytest.fixture(autouse=True)
