@@ -23,8 +23,8 @@ test: $(READY)  ## all tests, on this Python
 faults: $(READY)  ## kills, forks, full disks, broken sinks: what must lose nothing untold
 	$(PY) -m pytest tests/faults --durations=5
 
-test-peers:  ## against servers of the system's packages: Redis and PostgreSQL (apt-get install redis-server postgresql)
-	@$(MAKE) --no-print-directory .venv-peers/.ready VENV=.venv-peers GROUP=peers
+test-peers:  ## against servers and a browser (apt-get install redis-server postgresql prometheus chromium npm); ten minutes
+	@for peer in peers rotel phoenix; do $(MAKE) --no-print-directory .venv-$$peer/.ready VENV=.venv-$$peer GROUP=$$peer || exit 1; done
 	PERFTRACE_PEERS=1 .venv-peers/bin/python -m pytest tests/peers
 
 docs: $(READY)  ## the documentation as HTML in docs/_build; a warning is an error

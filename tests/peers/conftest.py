@@ -12,7 +12,7 @@ import pytest
 from perftrace.integrations import uninstrument
 
 collect_ignore_glob = [] if os.environ.get("PERFTRACE_PEERS") else ["test_*.py"]
-CURE = "apt-get install redis-server postgresql prometheus chromium"
+CURE = "apt-get install redis-server postgresql prometheus chromium npm"
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +34,9 @@ def free_port():
         return server.getsockname()[1]
 
 
-def until_it_listens(port, process):
+def until_it_listens(port, process, seconds=30):
     """Wait until a server takes connections."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + seconds
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
