@@ -9,9 +9,9 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.sinks.servers import OK, answering, read_request, server
 
 from perftrace.sinks.http import MAX_ANSWER, Poster, check_header, parse_url
+from tests.sinks.servers import OK, answering, read_request, server
 
 
 @pytest.mark.parametrize(
