@@ -117,7 +117,7 @@ def _attributes_of(record: Record) -> tuple[dict[str, Scalar], int]:
     if key is not None:
         # Under its own label, so that one can look for it; otherwise under ours.
         attributes[label if label and _is_free(label) and label not in attributes else "perftrace.key"] = key
-    attributes.update({name: value for name, value in _rest_of(record) if value is not None})
+    _add_rest(record, attributes)
     return attributes, kind
 
 
@@ -126,32 +126,48 @@ def _is_free(label: str) -> bool:
     return label not in _TAKEN and label != "span.kind" and not label.startswith(_OURS)
 
 
-def _rest_of(record: Record) -> tuple[tuple[str, Scalar], ...]:
-    """Name what has no field in a span; what is None is left out."""
-    outcome = record.outcome
+def _add_rest(record: Record, attributes: dict[str, Scalar]) -> None:  # noqa: PLR0912  # a table costs twice as much
+    """Add what has no field in a span and is not empty."""
     running = record.running_ns
-    has_steps = running is not None
-    return (
-        ("perftrace.key_name", record.key_name),
-        ("perftrace.operation_id", record.given_id),
-        ("perftrace.description", record.description or None),
-        ("perftrace.done", record.done),
-        ("perftrace.outcome", None if outcome in ("ok", "error", None) else outcome),
-        ("error.type", record.error_type),
-        # The status holds an error's text; where the outcome is none, or the text is empty, it cannot.
-        ("perftrace.error", None if outcome == "error" and record.error else record.error),
-        ("perftrace.slow", record.slow or None),
-        ("perftrace.running_ns", running),
-        ("perftrace.inner_ns", record.inner_ns if has_steps else None),
-        ("perftrace.steps", record.steps if has_steps else None),
-        ("perftrace.longest_step_ns", record.longest_step_ns if has_steps else None),
-        ("thread.name", record.thread or None),
-        ("perftrace.task", record.task),
-        ("perftrace.sequence", record.sequence or None),
-        ("perftrace.start_mono", record.start_mono or None),
-        ("perftrace.start_seen", None if record.start_seen else False),
-        ("perftrace.weight", record.weight if record.weight != 1 else None),
-    )
+    if running is not None:
+        attributes["perftrace.running_ns"] = running
+        attributes["perftrace.inner_ns"] = record.inner_ns
+        attributes["perftrace.steps"] = record.steps
+        attributes["perftrace.longest_step_ns"] = record.longest_step_ns
+    if record.description:
+        attributes["perftrace.description"] = record.description
+    if record.thread:
+        attributes["thread.name"] = record.thread
+    if record.sequence:
+        attributes["perftrace.sequence"] = record.sequence
+    if record.start_mono:
+        attributes["perftrace.start_mono"] = record.start_mono
+    if record.slow:
+        attributes["perftrace.slow"] = True
+    if not record.start_seen:
+        attributes["perftrace.start_seen"] = False
+    if record.weight != 1:
+        attributes["perftrace.weight"] = record.weight
+    if record.key_name is not None:
+        attributes["perftrace.key_name"] = record.key_name
+    if record.given_id is not None:
+        attributes["perftrace.operation_id"] = record.given_id
+    if record.done is not None:
+        attributes["perftrace.done"] = record.done
+    if record.task is not None:
+        attributes["perftrace.task"] = record.task
+    if record.outcome != "ok" or record.error_type is not None or record.error is not None:
+        _add_failure(record, record.outcome, attributes)
+
+
+def _add_failure(record: Record, outcome: Outcome | None, attributes: dict[str, Scalar]) -> None:
+    if outcome not in ("ok", "error", None):
+        attributes["perftrace.outcome"] = outcome
+    if record.error_type is not None:
+        attributes["error.type"] = record.error_type
+    # The status holds an error's text; where the outcome is none, or the text is empty, it cannot.
+    if record.error is not None and not (outcome == "error" and record.error):
+        attributes["perftrace.error"] = record.error
 
 
 def _event_of(start: int, mark: Mark) -> Event:
@@ -162,11 +178,15 @@ def _event_of(start: int, mark: Mark) -> Event:
         }
         if description:
             attributes["perftrace.description"] = description
-    return Event(min(max(start + elapsed, 0), _MAX_TIME), name, attributes)
+    time = start + elapsed
+    return Event(time if 0 <= time <= _MAX_TIME else min(max(time, 0), _MAX_TIME), name, attributes)
 
 
 def escaped(span: Span) -> Span:
-    """Give a copy whose texts are Unicode: a lone surrogate becomes its backslash escape."""
+    """Give a copy that every wire form can hold.
+
+    A lone surrogate becomes its backslash escape, a number beyond 64 bits text.
+    """
     texts = ("name", "attributes", "events", "message", "resource")
     return span._replace(**{name: _escaped(getattr(span, name)) for name in texts})
 
@@ -178,6 +198,8 @@ def _escaped(value: Any) -> Any:
         return {_escaped(name): _escaped(inner) for name, inner in value.items()}
     if isinstance(value, Event):
         return Event(value.time, _escaped(value.name), _escaped(value.attributes))
+    if type(value) is int and not -_MAX_WHOLE <= value <= _MAX_WHOLE:
+        return str(value)
     return [_escaped(inner) for inner in value] if isinstance(value, list) else value
 
 

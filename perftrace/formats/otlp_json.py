@@ -88,7 +88,7 @@ def _value(value: Scalar) -> dict[str, Any]:
     if isinstance(value, str):
         return {"stringValue": value}
     if isinstance(value, int):
-        return {"intValue": str(value)}
+        return {"intValue" if -(1 << 63) <= value < 1 << 63 else "stringValue": str(value)}
     return {"doubleValue": value if math.isfinite(value) else _name_of(value)}
 
 

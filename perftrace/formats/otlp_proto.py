@@ -3,7 +3,7 @@
 import base64
 import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,10 +25,6 @@ def messages() -> SimpleNamespace:
     try:
         from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_service
         from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_service
-        from opentelemetry.proto.common.v1 import common_pb2 as common
-        from opentelemetry.proto.logs.v1 import logs_pb2 as logs
-        from opentelemetry.proto.resource.v1 import resource_pb2 as resource
-        from opentelemetry.proto.trace.v1 import trace_pb2 as trace
     except ImportError:
         raise ModuleNotFoundError(
             "OTLP's protobuf needs opentelemetry-proto: pip install 'perftrace-toolkit[otlp]'", name="opentelemetry"
@@ -38,156 +34,119 @@ def messages() -> SimpleNamespace:
         Response=trace_service.ExportTraceServiceResponse,
         LogsRequest=logs_service.ExportLogsServiceRequest,
         LogsResponse=logs_service.ExportLogsServiceResponse,
-        ResourceSpans=trace.ResourceSpans,
-        ScopeSpans=trace.ScopeSpans,
-        Span=trace.Span,
-        Event=trace.Span.Event,
-        Link=trace.Span.Link,
-        Status=trace.Status,
-        ResourceLogs=logs.ResourceLogs,
-        ScopeLogs=logs.ScopeLogs,
-        LogRecord=logs.LogRecord,
-        Resource=resource.Resource,
-        Scope=common.InstrumentationScope,
-        KeyValue=common.KeyValue,
-        AnyValue=common.AnyValue,
     )
 
 
-def encode(records: Iterable[Record], resource: Mapping[str, Scalar], *, events: bool = True) -> bytes:
+def encode(records: Sequence[Record], resource: Mapping[str, Scalar], *, events: bool = True) -> bytes:
     """Write records as an `ExportTraceServiceRequest`, the same bytes as a `TracesData` message.
 
     resource: attributes of what made the spans; those of one process stand together. events: whether checkpoints
     are events of their spans.
     """
-    types = messages()
-    spans: dict[int, list[Any]] = {}
-    for record in records:
-        spans.setdefault(record.pid, []).append(_message(span_of(record), events, types))
-    scope = types.Scope(name=SCOPE)
-    request = types.Request(
-        resource_spans=[
-            types.ResourceSpans(
-                resource=_resource(resource, pid, types),
-                scope_spans=[types.ScopeSpans(scope=scope, spans=found)],
-            )
-            for pid, found in spans.items()
-        ]
-    )
-    return bytes(request.SerializeToString())
+
+    def fields(spans: Iterable[Span]) -> dict[str, Any]:
+        found: dict[int, list[Any]] = {}
+        for record, span in zip(records, spans, strict=True):
+            found.setdefault(record.pid, []).append(_span(span, events))
+        groups = [_group(resource, pid, "scope_spans", {"spans": group}) for pid, group in found.items()]
+        return {"resource_spans": groups}
+
+    return _serialized(messages().Request, fields, [span_of(record) for record in records])
 
 
-def encode_logs(records: Iterable[Record], resource: Mapping[str, Scalar]) -> bytes:
+def encode_logs(records: Sequence[Record], resource: Mapping[str, Scalar]) -> bytes:
     """Write the checkpoints of records as an `ExportLogsServiceRequest`: log records with the name of an event.
 
     Each has its checkpoint's name, time and attributes, its operation's ids, and the description as its body.
     Empty where there are no checkpoints.
     """
-    types = messages()
-    logs: dict[int, list[Any]] = {}
-    for record in records:
-        if record.marks:
-            found = logs.setdefault(record.pid, [])
-            span = span_of(record)
-            found += [_log_record(span, event, types) for event in span.events]
-    scope = types.Scope(name=SCOPE)
-    request = types.LogsRequest(
-        resource_logs=[
-            types.ResourceLogs(
-                resource=_resource(resource, pid, types),
-                scope_logs=[types.ScopeLogs(scope=scope, log_records=found)],
-            )
-            for pid, found in logs.items()
-        ]
-    )
-    return bytes(request.SerializeToString())
+
+    def fields(spans: Iterable[Span]) -> dict[str, Any]:
+        found: dict[int, list[Any]] = {}
+        for record, span in zip(records, spans, strict=True):
+            if span.events:
+                found.setdefault(record.pid, []).extend(_log_record(span, event) for event in span.events)
+        groups = [_group(resource, pid, "scope_logs", {"log_records": group}) for pid, group in found.items()]
+        return {"resource_logs": groups}
+
+    return _serialized(messages().LogsRequest, fields, [span_of(record) for record in records])
 
 
-def _resource(resource: Mapping[str, Scalar], pid: int, types: SimpleNamespace) -> Any:
-    return types.Resource(attributes=_attributes({**resource, "process.pid": pid} if pid else resource, types))
-
-
-def _message(span: Span, events: bool, types: SimpleNamespace) -> Any:
+def _serialized(kind: Any, fields: Callable[[Iterable[Span]], dict[str, Any]], spans: list[Span]) -> bytes:
+    """Make a message of nested dicts, which protobuf's C code does in a third of the time of message by message."""
     try:
-        return _span(span, events, types)
-    except (ValueError, UnicodeEncodeError):  # protobuf takes no half of a surrogate pair
-        return _span(escaped(span), events, types)
+        return bytes(kind(**fields(spans)).SerializeToString())
+    except (ValueError, UnicodeEncodeError):  # half a surrogate pair, or a number too large
+        return bytes(kind(**fields(map(escaped, spans))).SerializeToString())
 
 
-def _span(span: Span, events: bool, types: SimpleNamespace) -> Any:
-    message = types.Span(
-        trace_id=span.trace.to_bytes(16, "big"),
-        span_id=span.span.to_bytes(8, "big"),
-        name=span.name,
-        kind=span.kind,
-        start_time_unix_nano=span.start,
-        end_time_unix_nano=span.end,
-        flags=_SAMPLED,
-        attributes=_attributes(span.attributes, types),
-    )
+def _group(resource: Mapping[str, Scalar], pid: int, name: str, content: dict[str, Any]) -> dict[str, Any]:
+    made_by = _attributes({**resource, "process.pid": pid} if pid else resource)
+    return {"resource": {"attributes": made_by}, name: [{"scope": {"name": SCOPE}, **content}]}
+
+
+def _span(span: Span, events: bool) -> dict[str, Any]:
+    fields = {
+        "trace_id": span.trace.to_bytes(16, "big"),
+        "span_id": span.span.to_bytes(8, "big"),
+        "name": span.name,
+        "kind": span.kind,
+        "start_time_unix_nano": span.start,
+        "end_time_unix_nano": span.end,
+        "flags": _SAMPLED,
+        "attributes": _attributes(span.attributes),
+    }
     if span.parent:
-        message.parent_span_id = span.parent.to_bytes(8, "big")
+        fields["parent_span_id"] = span.parent.to_bytes(8, "big")
     if events and span.events:
-        message.events.extend([_event(event, types) for event in span.events])
+        fields["events"] = [
+            {"time_unix_nano": time, "name": name, "attributes": _attributes(attributes)}
+            if attributes
+            else {"time_unix_nano": time, "name": name}
+            for time, name, attributes in span.events
+        ]
     if span.links:
-        message.links.extend(
-            [
-                types.Link(trace_id=trace.to_bytes(16, "big"), span_id=linked.to_bytes(8, "big"))
-                for trace, linked in span.links
-            ]
-        )
+        fields["links"] = [
+            {"trace_id": trace.to_bytes(16, "big"), "span_id": linked.to_bytes(8, "big")}
+            for trace, linked in span.links
+        ]
     if span.status or span.message:
-        message.status.code = span.status
-        message.status.message = span.message
-    return message
+        fields["status"] = {"code": span.status, "message": span.message}
+    return fields
 
 
-def _event(event: Event, types: SimpleNamespace) -> Any:
-    if not event.attributes:
-        return types.Event(time_unix_nano=event.time, name=event.name)
-    return types.Event(time_unix_nano=event.time, name=event.name, attributes=_attributes(event.attributes, types))
-
-
-def _log_record(span: Span, event: Event, types: SimpleNamespace) -> Any:
-    try:
-        return _plain_log_record(span, event, types)
-    except (ValueError, UnicodeEncodeError):
-        return _plain_log_record(span, escaped(span._replace(events=[event])).events[0], types)
-
-
-def _plain_log_record(span: Span, event: Event, types: SimpleNamespace) -> Any:
+def _log_record(span: Span, event: Event) -> dict[str, Any]:
     attributes = dict(event.attributes)
     description = attributes.pop("perftrace.description", event.name)
-    return types.LogRecord(
-        time_unix_nano=event.time,
-        observed_time_unix_nano=event.time,
-        severity_number=_INFO,
-        severity_text="INFO",
-        event_name=event.name,
-        body=_value(description, types),
-        attributes=_attributes(attributes, types),
-        trace_id=span.trace.to_bytes(16, "big"),
-        span_id=span.span.to_bytes(8, "big"),
-        flags=_SAMPLED,
-    )
+    return {
+        "time_unix_nano": event.time,
+        "observed_time_unix_nano": event.time,
+        "severity_number": _INFO,
+        "severity_text": "INFO",
+        "event_name": event.name,
+        "body": _value(description),
+        "attributes": _attributes(attributes),
+        "trace_id": span.trace.to_bytes(16, "big"),
+        "span_id": span.span.to_bytes(8, "big"),
+        "flags": _SAMPLED,
+    }
 
 
-def _attributes(attributes: Mapping[str, Scalar], types: SimpleNamespace) -> list[Any]:
-    pair = types.KeyValue
-    return [pair(key=name, value=_value(value, types)) for name, value in attributes.items()]
+def _attributes(attributes: Mapping[str, Scalar]) -> list[dict[str, Any]]:
+    return [
+        {"key": name, "value": {field: value} if (field := _FIELDS.get(type(value))) is not None else _value(value)}
+        for name, value in attributes.items()
+    ]
 
 
-def _value(value: Scalar, types: SimpleNamespace) -> Any:
-    kind = type(value)
-    if kind is str:
-        return types.AnyValue(string_value=value)
-    if kind is int:
-        return types.AnyValue(int_value=value)
-    if kind is bool:
-        return types.AnyValue(bool_value=value)
-    if kind is float:
-        return types.AnyValue(double_value=value)
-    return types.AnyValue() if value is None else types.AnyValue(string_value=str(value))
+_FIELDS: dict[type, str] = {str: "string_value", int: "int_value", bool: "bool_value", float: "double_value"}
+
+
+def _value(value: Scalar) -> dict[str, Any]:
+    if value is None:
+        return {}
+    field = _FIELDS.get(type(value))
+    return {"string_value": str(value)} if field is None else {field: value}
 
 
 def decode(data: bytes) -> Iterator[Span]:

@@ -146,6 +146,16 @@ def test_half_a_surrogate_pair_becomes_its_escape():
     assert b"m\\ud801" in otlp_proto.encode_logs([record], {})
 
 
+def test_a_number_beyond_64_bits_becomes_text():
+    """As a file of records may hold one; the others of its batch are not lost."""
+    record = Record("a", trace=1, span=2, attributes={"big": 2**70}, marks=[("m", "", 1, {"low": -(2**64)})])
+    for through in (through_json, through_protobuf):
+        again, other = through([record, Record("b", trace=1, span=3)])
+        assert again.attributes == {"big": str(2**70)}
+        assert again.checkpoints[0].attributes == {"low": str(-(2**64))}
+        assert other.name == "b"
+
+
 def test_a_record_without_ids_gets_the_same_ones_each_time():
     """A log line knows no trace; OTLP takes no span without."""
     record = Record("a", start=5, duration_ns=1, given_id="mine")
