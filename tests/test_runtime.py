@@ -292,3 +292,24 @@ assert len(perftrace.records()) == 2
     subprocess.run([sys.executable, "-c", code, log], check=True, timeout=30)
     assert log.read_text(encoding="utf-8").count("[PERF] 检查点") == 3
     assert len((tmp_path / "bot.log.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("sink", "package", "extra"),
+    [("otlp:http://127.0.0.1:1", "opentelemetry", "otlp"), ("prometheus:0", "prometheus_client", "prometheus")],
+)
+def test_a_missing_extra_names_its_pip_line(sink, package, extra):
+    """And the core needs none of them."""
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+import perftrace
+try:
+    perftrace.configure(sinks=[{sink!r}])
+except ModuleNotFoundError as error:
+    assert "pip install 'perftrace-toolkit[{extra}]'" in str(error), error
+else:
+    raise AssertionError
+assert [one["name"] for one in perftrace.stats()["sinks"]] == ["LogSink"]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

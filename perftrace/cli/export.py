@@ -13,6 +13,8 @@ from pathlib import Path
 from perftrace.cli.reading import add_selection, add_sources, nothing_left, open_source, selection_of, tell
 from perftrace.core.record import Record
 from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
+from perftrace.sinks.otlp import OtlpSink
+from perftrace.sources.files import FileSource
 from perftrace.store import parquet
 
 _BATCH = 1000
@@ -93,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
         return 2
     source = open_source(options.files)
     counted = _Counted(selection_of(options).of(source))
+    if options.output.startswith(("http://", "https://")):
+        return _send(options, source, counted)
     try:
         with _output(options.output) as write:
             for piece in FORMATS[options.to](counted):
@@ -107,6 +111,34 @@ def run(options: argparse.Namespace) -> int:
     except (OSError, ImportError) as error:
         print(f"perftrace: {options.output}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 2
+    return _tell_of_all(options, source, counted)
+
+
+def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") -> int:
+    """Send records to a receiver."""
+    if options.to != "otlp":
+        print(f"perftrace: {options.to} goes to a file; to a receiver goes --to otlp", file=sys.stderr)
+        return 2
+    try:
+        sink = OtlpSink(options.output)
+    except (ValueError, ImportError) as error:
+        print(f"perftrace: {error}", file=sys.stderr)
+        return 2
+    sink.language = options.language
+    for batch in _batches(counted):
+        sink.batch(batch)
+    sink.close(5.0)
+    if not counted.count:
+        return tell(source, options.files) or nothing_left()
+    status = _tell_of_all(options, source, counted)
+    lost = {reason: count for reason, count in sink.losses().items() if count}
+    for reason, count in lost.items():
+        print(f"perftrace: {count} of {counted.count} records {reason}", file=sys.stderr)
+    return 2 if lost else status
+
+
+def _tell_of_all(options: argparse.Namespace, source: FileSource, counted: "_Counted") -> int:
+    """Say what was written and what was not; gives the exit status."""
     status = tell(source, options.files)
     if source.unfinished:
         print(f"perftrace: {len(source.unfinished)} runs that never ended are left out", file=sys.stderr)

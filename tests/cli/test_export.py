@@ -8,6 +8,7 @@ from perftrace import sources
 from perftrace.cli import main
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import encode
+from tests.sinks.servers import OK, answering, server
 
 RECORDS = [
     Record("outer", trace=1, span=1, start=10**18, duration_ns=9_000_000, marks=[("half", "", 4_000_000, {})], pid=7),
@@ -115,3 +116,17 @@ def test_import_of_nothing_makes_nothing(tmp_path, capsys):
     path.write_bytes(encode(RECORDS[0]))
     status, _, err = run(capsys, "import", path, "--to", f"store:{path}")
     assert (status, err.count("\n")) == (2, 1)
+
+
+def test_a_receiver_gets_what_was_recorded(file, capsys):
+    """In the place of a file; what it refuses is told."""
+    with server(answering(OK)) as (url, requests):
+        assert run(capsys, "export", file, "--to", "otlp", "-o", url)[:2] == (0, "")
+    assert requests[0].startswith(b"POST /v1/traces")
+    refusal = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
+    with server(answering(refusal)) as (url, _):
+        status, _, err = run(capsys, "export", file, "--to", "otlp", "-o", url)
+    assert (status, err.splitlines()[-1]) == (2, "perftrace: 2 of 2 records refused")
+    assert run(capsys, "export", file, "--to", "jsonl", "-o", url)[0] == 2
+    status, _, err = run(capsys, "export", file, "--to", "otlp", "-o", "http://me:secret@host:x")
+    assert (status, "port" in err, "secret" in err) == (2, True, False)

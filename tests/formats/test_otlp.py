@@ -1,5 +1,6 @@
 """Records as spans and back: both wire forms, other libraries' spans, hostile texts."""
 
+import contextlib
 import json
 import math
 
@@ -283,3 +284,14 @@ def test_bytes_that_are_no_message_are_a_value_error():
     for data in (whole[:-1], b"\xff\xff", b"hello"):
         with pytest.raises(ValueError, match="no OTLP"):
             list(otlp_proto.decode(data))
+
+
+@given(st.binary(max_size=60), st.integers(0, 300), st.binary(max_size=5))
+def test_any_bytes_are_spans_or_a_value_error(data, place, change):
+    """Random ones, and a message that was changed somewhere."""
+    record = Record("a", trace=1, span=2, attributes={"b": 1}, marks=[("m", "t", 1, {})])
+    message = otlp_proto.encode([record], {"s": "x"})
+    for one in (data, message[:place] + change + message[place + len(change) :]):
+        with contextlib.suppress(ValueError):
+            for span in otlp_proto.decode(one):
+                record_of(span)

@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perftrace import sources
 from perftrace.core.record import Record
@@ -63,6 +65,17 @@ def test_it_is_told_by_its_content(form, pack, file):
     reading = sources.open(file(pack(form())))
     assert [record.as_dict() for record in reading.records] == [record.as_dict() for record in RECORDS]
     assert (reading.books.lines, reading.books.used, reading.books.not_understood) == (3, 3, 0)
+
+
+@given(st.sampled_from(FORMS), st.integers(0, 2000), st.binary(min_size=1, max_size=8))
+def test_what_is_damaged_is_read_as_far_as_it_goes(tmp_path_factory, form, place, change):
+    """Wherever: an error or a count, never a traceback."""
+    data = form()
+    place %= len(data)
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(data[:place] + change + data[place + len(change) :])
+    source = FileSource([str(path)])
+    assert all(isinstance(record, Record) for record in source)
 
 
 @pytest.mark.parametrize("form", [as_lines, as_document])
