@@ -131,7 +131,8 @@ class Background(Wrapper):
         self._drain()
         self._tell_of_losses()
         if asked != self._answered:
-            self._was_flushed = self._all_out(self.wrapped.flush)
+            # One that came too late for who asked has still to be told: the next one hears of it.
+            self._was_flushed = self._all_out(self.wrapped.flush) and self._was_flushed
             self._answered = asked
         if is_closing:
             self._was_closed = self._all_out(self.wrapped.close)
@@ -207,7 +208,10 @@ class Background(Wrapper):
         done = self._wait(lambda: self._answered >= asked)
         lost = sum(self._own_losses().values())
         is_whole, self._lost_before = lost == self._lost_before, lost
-        return done and self._was_flushed and is_whole
+        if not done:
+            return False
+        was_flushed, self._was_flushed = self._was_flushed, True
+        return was_flushed and is_whole
 
     def close(self, timeout: float) -> bool:
         """Flush, close the wrapped sink and end the worker; a sink that hangs is left to itself."""
@@ -217,7 +221,7 @@ class Background(Wrapper):
         self.wrapped.hurry()
         done = self._wait(lambda: self._was_closed is not None)
         lost = sum(self._own_losses().values())
-        return done and bool(self._was_closed) and lost == self._lost_before
+        return done and bool(self._was_closed) and self._was_flushed and lost == self._lost_before
 
     def _wait(self, is_done: Callable[[], bool]) -> bool:
         """Wait for the worker, and no longer than allowed; without one, do its work here."""
