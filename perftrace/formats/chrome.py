@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Mark, Record, scalar
-from perftrace.formats.jsonl import escaped, fields_of
+from perftrace.formats.jsonl import dump, fields_of
 from perftrace.formats.jsonl import record_of as record_of_fields
 from perftrace.formats.tracks import Arrow, Lane, Moment, Slice, Tracks
 
@@ -75,25 +75,13 @@ def base_event(base: int) -> dict[str, Any]:
     return _metadata("perftrace", 0, 0, v=1, base_ns=str(base))
 
 
-def encode_event(event: Mapping[str, Any]) -> bytes:
-    """Write an event as JSON on one line, without a line's end; half a surrogate pair becomes its escape."""
-    try:
-        return _dump(event)
-    except UnicodeEncodeError:
-        return _dump(escaped(event))
-
-
-def _dump(event: Any) -> bytes:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-
-
 def encode(records: Sequence[Record]) -> Iterator[bytes]:
     """Write records as a whole file, piece by piece."""
     base = min((record.start for record in records), default=0)
     events = Events(base)
-    yield b'{"displayTimeUnit":"ns","traceEvents":[\n' + encode_event(base_event(base))
+    yield b'{"displayTimeUnit":"ns","traceEvents":[\n' + dump(base_event(base))
     for event in events.of(records):
-        yield b",\n" + encode_event(event)
+        yield b",\n" + dump(event)
     yield b"\n]}\n"
 
 

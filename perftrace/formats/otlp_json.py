@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from perftrace.core.record import NO_ATTRIBUTES, Record, Scalar
-from perftrace.formats.otlp import SCOPE, Event, Span, escaped, span_of
+from perftrace.formats.jsonl import dump
+from perftrace.formats.otlp import SCOPE, Event, Span, span_of
 
 _HEX = re.compile("[0-9a-fA-F]+").fullmatch
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -22,9 +23,9 @@ def encode(records: Iterable[Record], resource: Mapping[str, Scalar]) -> bytes:
     """
     spans: dict[int, list[Any]] = {}
     for record in records:
-        spans.setdefault(record.pid, []).append(_encoded(span_of(record)))
+        spans.setdefault(record.pid, []).append(_span(span_of(record)))
     document = {"resourceSpans": [_resource_spans(_resource(resource, pid), found) for pid, found in spans.items()]}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8") + b"\n"
+    return dump(document) + b"\n"
 
 
 def _resource(resource: Mapping[str, Scalar], pid: int) -> Mapping[str, Scalar]:
@@ -36,15 +37,6 @@ def _resource_spans(resource: Mapping[str, Scalar], spans: list[Any]) -> dict[st
         "resource": {"attributes": _attributes(resource)},
         "scopeSpans": [{"scope": {"name": SCOPE}, "spans": spans}],
     }
-
-
-def _encoded(span: Span) -> dict[str, Any]:
-    encoded = _span(span)
-    try:
-        json.dumps(encoded, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return _span(escaped(span))
-    return encoded
 
 
 def _span(span: Span) -> dict[str, Any]:

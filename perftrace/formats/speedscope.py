@@ -3,11 +3,10 @@
 Format: speedscope's own `file-format-schema.json`, an evented profile each.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 
 from perftrace.core.record import Record
-from perftrace.formats.jsonl import escaped
+from perftrace.formats.jsonl import dump
 from perftrace.formats.tracks import Lane, Slice, Tracks
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
@@ -28,12 +27,12 @@ def encode(records: Sequence[Record], name: str = "perftrace") -> Iterator[bytes
         elif isinstance(drawn, Slice):
             frame = frames.setdefault(drawn.name, len(frames))
             slices.setdefault(drawn.lane, []).append((drawn.start - base, drawn.end - base, frame))
-    yield _dump({"$schema": _SCHEMA, "name": name, "exporter": "perftrace", "activeProfileIndex": 0})[:-1]
-    yield b',"shared":' + _dump({"frames": [{"name": frame} for frame in frames]}) + b',"profiles":['
+    yield dump({"$schema": _SCHEMA, "name": name, "exporter": "perftrace", "activeProfileIndex": 0})[:-1]
+    yield b',"shared":' + dump({"frames": [{"name": frame} for frame in frames]}) + b',"profiles":['
     separator = b"\n"
     for number, found in slices.items():
         lane = lanes[number]
-        yield separator + _dump(_profile(f"{lane.name} · {lane.pid}" if lane.pid else lane.name, found))
+        yield separator + dump(_profile(f"{lane.name} · {lane.pid}" if lane.pid else lane.name, found))
         separator = b",\n"
     yield b"]}\n"
 
@@ -58,10 +57,3 @@ def _profile(name: str, slices: list[tuple[int, int, int]]) -> dict[str, object]
     return {
         "type": "evented", "name": name, "unit": "nanoseconds", "startValue": first, "endValue": last, "events": events,
     }  # fmt: skip
-
-
-def _dump(value: object) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(escaped(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from perftrace.core.record import Record
-from perftrace.formats.chrome import Events, base_event, encode_event
+from perftrace.formats.chrome import Events, base_event
+from perftrace.formats.jsonl import dump
 from perftrace.sinks.speaking import Speaking
 
 try:
@@ -127,9 +128,9 @@ class PerfettoSink(Speaking):
         if events is None:
             base = groups[0][0].start - _DAY  # others may have begun before the first that finished
             events = self._events = Events(base)
-            pieces.append(encode_event(base_event(base)))
+            pieces.append(dump(base_event(base)))
         for group in groups:
-            pieces += [encode_event(event) for event in events.of(group)]
+            pieces += [dump(event) for event in events.of(group)]
         separator = b",\n" if self._at > len(_BEGIN) else b""
         data = separator + b",\n".join(pieces)
         if self._at + len(data) > self._max_bytes:
