@@ -8,8 +8,11 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length
 
 
 @contextlib.contextmanager
-def server(*scripts):
-    """Serve one connection a script; a script gets the socket and a list for the requests that it reads."""
+def server(*scripts, tls=None):
+    """Serve one connection a script; a script gets the socket and a list for the requests that it reads.
+
+    tls: the context of a server that speaks https.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(10)
     requests = []
@@ -18,14 +21,15 @@ def server(*scripts):
         for script in scripts:
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
-                with connection:
+                connection.settimeout(10)
+                with tls.wrap_socket(connection, server_side=True) if tls else connection as connection:
                     connection.settimeout(10)
                     script(connection, requests)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}", requests
     finally:
         listener.close()
         thread.join(15)

@@ -3,9 +3,11 @@
 import gzip
 import logging
 import socket
+import ssl
 import threading
 
 import pytest
+import trustme
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -313,3 +315,40 @@ def test_options_that_make_no_sense_are_value_errors(options):
     """At once."""
     with pytest.raises(ValueError, match=r"OtlpSink|header|compression"):
         OtlpSink("https://localhost", **options)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.mark.parametrize("with_client", [False, True])
+def test_https_by_a_certificate_of_ones_own(authority, tmp_path, with_client):
+    """The server's, and the client's where the server wants one."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    options = {"certificate": str(tmp_path / "ca.pem")}
+    if with_client:
+        tls.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(tls)
+        authority.issue_cert("bot@example.org").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "bot.pem"))
+        options["client_certificate"] = str(tmp_path / "bot.pem")
+    with server(answering(OK, OK), tls=tls) as (url, requests):
+        sink = OtlpSink(url, **options)
+        sink.batch(RECORDS)
+        sink.batch(RECORDS)
+        assert sink.close(1)
+    assert spans(requests[1]) == ["op0", "op1", "op2", "op3"]
+
+
+def test_a_server_that_nobody_vouches_for_gets_nothing(authority, caplog):
+    """And why is told."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with server(answering(OK), tls=tls) as (url, requests):
+        sink = OtlpSink(url, patience=0.001)
+        sink.batch(RECORDS)
+        sink.close(1)
+    assert (sink.losses()["unreachable"], requests) == (4, [])
+    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
