@@ -336,10 +336,11 @@ def _unescaped(attributes: dict[str, Scalar]) -> dict[str, Scalar]:
     return {name.removeprefix(_ESCAPE): value for name, value in attributes.items()}
 
 
-def resource_of(environment: Mapping[str, str]) -> dict[str, Scalar]:
+def resource_of(environment: Mapping[str, str], more: Attributes = NO_ATTRIBUTES) -> dict[str, Scalar]:
     """Read a resource from the variables `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`, as OpenTelemetry does.
 
-    Entries that are no `name=value` are left out; where there is no service, it is `unknown_service`.
+    Entries that are no `name=value` are left out; where there is no service, it is `unknown_service`. more: other
+    attributes, which go first.
     """
     found: dict[str, Scalar] = {"service.name": "unknown_service"}
     for entry in environment.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
@@ -348,4 +349,5 @@ def resource_of(environment: Mapping[str, str]) -> dict[str, Scalar]:
             found[name.strip()] = urllib.parse.unquote(value.strip())
     if service := environment.get("OTEL_SERVICE_NAME", ""):
         found["service.name"] = service
-    return found
+    resource: dict[str, Scalar] = _escaped({**found, **more})
+    return resource

@@ -3,7 +3,7 @@
 import base64
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,15 +43,16 @@ def encode(records: Sequence[Record], resource: Mapping[str, Scalar], *, events:
     resource: attributes of what made the spans; those of one process stand together. events: whether checkpoints
     are events of their spans.
     """
-
-    def fields(spans: Iterable[Span]) -> dict[str, Any]:
-        found: dict[int, list[Any]] = {}
-        for record, span in zip(records, spans, strict=True):
-            found.setdefault(record.pid, []).append(_span(span, events))
-        groups = [_group(resource, pid, "scope_spans", {"spans": group}) for pid, group in found.items()]
-        return {"resource_spans": groups}
-
-    return _serialized(messages().Request, fields, [span_of(record) for record in records])
+    fields = functools.partial(_span, events=events)
+    request = messages().Request()
+    groups: dict[int, Any] = {}
+    for record in records:
+        group = groups.get(record.pid)
+        if group is None:
+            made = request.resource_spans.add(resource=_resource(resource, record.pid))
+            group = groups[record.pid] = made.scope_spans.add(scope=_SCOPE).spans
+        _add(group, span_of(record), fields)
+    return bytes(request.SerializeToString())
 
 
 def encode_logs(records: Sequence[Record], resource: Mapping[str, Scalar]) -> bytes:
@@ -60,29 +61,39 @@ def encode_logs(records: Sequence[Record], resource: Mapping[str, Scalar]) -> by
     Each has its checkpoint's name, time and attributes, its operation's ids, and the description as its body.
     Empty where there are no checkpoints.
     """
+    request = messages().LogsRequest()
+    groups: dict[int, Any] = {}
+    for record in records:
+        if not record.marks:
+            continue
+        group = groups.get(record.pid)
+        if group is None:
+            made = request.resource_logs.add(resource=_resource(resource, record.pid))
+            group = groups[record.pid] = made.scope_logs.add(scope=_SCOPE).log_records
+        span = span_of(record)
+        for event in span.events:
+            _add(group, span._replace(events=[event]), _log_record)
+    return bytes(request.SerializeToString())
 
-    def fields(spans: Iterable[Span]) -> dict[str, Any]:
-        found: dict[int, list[Any]] = {}
-        for record, span in zip(records, spans, strict=True):
-            if span.events:
-                found.setdefault(record.pid, []).extend(_log_record(span, event) for event in span.events)
-        groups = [_group(resource, pid, "scope_logs", {"log_records": group}) for pid, group in found.items()]
-        return {"resource_logs": groups}
 
-    return _serialized(messages().LogsRequest, fields, [span_of(record) for record in records])
+_SCOPE = {"name": SCOPE}
 
 
-def _serialized(kind: Any, fields: Callable[[Iterable[Span]], dict[str, Any]], spans: list[Span]) -> bytes:
-    """Make a message of nested dicts, which protobuf's C code does in a third of the time of message by message."""
+def _add(group: Any, span: Span, fields: Callable[[Span], dict[str, Any]]) -> None:
+    """Add a message, made of nested dicts: protobuf's C code takes them twice as fast as message by message.
+
+    One at a time: thousands of dicts alive at once keep the garbage collector busy for as long again.
+    """
+    before = len(group)
     try:
-        return bytes(kind(**fields(spans)).SerializeToString())
+        group.add(**fields(span))
     except (ValueError, UnicodeEncodeError):  # half a surrogate pair, or a number too large
-        return bytes(kind(**fields(map(escaped, spans))).SerializeToString())
+        del group[before:]
+        group.add(**fields(escaped(span)))
 
 
-def _group(resource: Mapping[str, Scalar], pid: int, name: str, content: dict[str, Any]) -> dict[str, Any]:
-    made_by = _attributes({**resource, "process.pid": pid} if pid else resource)
-    return {"resource": {"attributes": made_by}, name: [{"scope": {"name": SCOPE}, **content}]}
+def _resource(resource: Mapping[str, Scalar], pid: int) -> dict[str, Any]:
+    return {"attributes": _attributes({**resource, "process.pid": pid} if pid else resource)}
 
 
 def _span(span: Span, events: bool) -> dict[str, Any]:
@@ -115,7 +126,9 @@ def _span(span: Span, events: bool) -> dict[str, Any]:
     return fields
 
 
-def _log_record(span: Span, event: Event) -> dict[str, Any]:
+def _log_record(span: Span) -> dict[str, Any]:
+    """Write the one event of a span."""
+    [event] = span.events
     attributes = dict(event.attributes)
     description = attributes.pop("perftrace.description", event.name)
     return {

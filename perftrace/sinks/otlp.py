@@ -83,7 +83,7 @@ class OtlpSink(Speaking):
         packing: str = compression or _from("COMPRESSION", _compression, "gzip")
         self._packing: dict[str, str] = {"Content-Encoding": "gzip"} if packing == "gzip" else {}
         """Headers that tell of the compression; empty where there is none."""
-        self._resource = {**otlp.resource_of(os.environ), **attributes_of(resource or {})}
+        self._resource = otlp.resource_of(os.environ, attributes_of(resource or {}))
         sent = {"Content-Type": "application/x-protobuf", "User-Agent": "perftrace-toolkit OTLP"}
         sent.update(_from("HEADERS", _headers, dict[str, str]()))
         for name, value in (headers or {}).items():

@@ -276,6 +276,7 @@ def test_resource_from_the_environment():
     assert resource_of({}) == {"service.name": "unknown_service"}
     environment = {"OTEL_RESOURCE_ATTRIBUTES": "a=b%20c, service.name=x,broken,=y", "OTEL_SERVICE_NAME": "shop"}
     assert resource_of(environment) == {"service.name": "shop", "a": "b c"}
+    assert resource_of({"OTEL_SERVICE_NAME": "\udcff"}, {"a": 2**70}) == {"service.name": "\\udcff", "a": str(2**70)}
 
 
 def test_bytes_that_are_no_message_are_a_value_error():
