@@ -97,9 +97,9 @@ def decode(document: object, miss: Callable[[], object]) -> Iterator[Span]:
         raise ValueError("no OTLP: it has no resourceSpans")
     for resource_spans in document["resourceSpans"]:
         try:
-            resource = _decoded(resource_spans.get("resource", {}).get("attributes"))
+            resource = _decoded((resource_spans.get("resource") or {}).get("attributes"))
             scopes = [
-                (str(scope_spans.get("scope", {}).get("name") or ""), list(scope_spans.get("spans") or ()))
+                (str((scope_spans.get("scope") or {}).get("name") or ""), list(scope_spans.get("spans") or ()))
                 for scope_spans in resource_spans.get("scopeSpans") or ()
             ]
         except (AttributeError, TypeError, ValueError, KeyError):
@@ -124,18 +124,20 @@ def _decoded_span(fields: Any, resource: Mapping[str, Scalar], scope: str) -> Sp
         trace,
         span,
         _identity(fields.get("parentSpanId"), 8),
-        _text(fields.get("name", "")),
-        _enumerated(fields.get("kind", 0), _KINDS),
-        _time(fields.get("startTimeUnixNano", 0)),
-        _time(fields.get("endTimeUnixNano", 0)),
+        _text(fields.get("name") or ""),  # protobuf's JSON has null for whatever is as by default
+        _enumerated(fields.get("kind") or 0, _KINDS),
+        _time(fields.get("startTimeUnixNano") or 0),
+        _time(fields.get("endTimeUnixNano") or 0),
         _decoded(fields.get("attributes")),
         [
-            Event(_time(event.get("timeUnixNano", 0)), _text(event.get("name", "")), _decoded(event.get("attributes")))
+            Event(
+                _time(event.get("timeUnixNano") or 0), _text(event.get("name") or ""), _decoded(event.get("attributes"))
+            )
             for event in fields.get("events") or ()
         ],
         [(_identity(link["traceId"], 16), _identity(link["spanId"], 8)) for link in fields.get("links") or ()],
-        _enumerated(status.get("code", 0), _CODES),
-        _text(status.get("message", "")),
+        _enumerated(status.get("code") or 0, _CODES),
+        _text(status.get("message") or ""),
         resource,
         scope,
     )

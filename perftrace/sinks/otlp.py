@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar, get_args
 
 from perftrace.core.record import Record, Scalar, attributes_of, plain
@@ -29,6 +29,8 @@ _PASSING = (429, 502, 503, 504)
 """Statuses after which OTLP's specification lets a client try again."""
 _TOO_LARGE = 413
 _NOT_UNDERSTOOD = (400, 415)
+_MOST_AT_ONCE = 10_000
+"""Spans and events of one request."""
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 _LONGEST_PAUSE = 300.0
 """Seconds that a server's `Retry-After` counts at most."""
@@ -115,7 +117,12 @@ class OtlpSink(Speaking):
         self.batch((record,))
 
     def batch(self, records: Sequence[Record]) -> int:
-        """Send records in one request; what of them is lost, `losses` counts."""
+        """Send records, in one request unless they have very many checkpoints; `losses` counts what of them is lost."""
+        for portion in _portions(records):
+            self._send_portion(portion)
+        return len(records)
+
+    def _send_portion(self, records: Sequence[Record]) -> None:
         lost = self._send(self._traces, records, self._encode_spans)
         with_logs = [record for record in records if record.marks] if self._with_logs else []
         if with_logs and sum(lost.values()) < len(records):
@@ -127,7 +134,6 @@ class OtlpSink(Speaking):
                 room -= min(count, room)
         for reason, count in lost.items():
             self._lost[reason] += count
-        return len(records)
 
     def _encode_spans(self, records: Sequence[Record]) -> bytes:
         return otlp_proto.encode(records, self._resource, events=self._with_events)
@@ -241,12 +247,25 @@ class OtlpSink(Speaking):
         return dict(self._lost)
 
 
+def _portions(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Cut records into portions that no receiver finds too large, as far as that can be helped."""
+    first = weight = 0
+    for place, record in enumerate(records):
+        own = 1 + len(record.marks)
+        if weight and weight + own > _MOST_AT_ONCE:
+            yield records[first:place]
+            first, weight = place, 0
+        weight += own
+    yield records[first:]
+
+
 def _targets(url: str | None) -> tuple[Target, Target]:
     """Give where traces and logs go."""
     if url is not None:
         return _pair(url)
     traces = _from_variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", parse_url, None)
     logs = _from_variable("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", parse_url, None)
+    _from("PROTOCOL", _protocol, None)
     both = _from_variable("OTEL_EXPORTER_OTLP_ENDPOINT", _pair, _pair(_DEFAULT))
     return traces or both[0], logs or both[1]
 
@@ -290,6 +309,11 @@ def _headers(text: str) -> dict[str, str]:
         check_header(name, value)
         found[name] = value
     return found
+
+
+def _protocol(text: str) -> None:
+    if text != "http/protobuf":
+        raise ValueError(f"{text!r} is not spoken, only http/protobuf, by default on port 4318")
 
 
 def _compression(text: str) -> str:

@@ -235,7 +235,7 @@ def test_a_span_that_has_not_ended_is_unfinished():
         {"traceId": "xyz"}, {"spanId": 5}, {"traceId": "0" * 32}, {"name": 5}, {"startTimeUnixNano": "x"},
         {"startTimeUnixNano": "-1"}, {"startTimeUnixNano": str(2**64)}, {"startTimeUnixNano": "9" * 5000},
         {"events": 5}, {"events": [5]}, {"attributes": {"a": 1}}, {"attributes": [{"key": 5}]}, {"status": 5},
-        {"attributes": [{"key": "a", "value": {"intValue": "x"}}]}, {"links": [{}]}, {"kind": None},
+        {"attributes": [{"key": "a", "value": {"intValue": "x"}}]}, {"links": [{}]}, {"kind": [1]},
         {"attributes": [{"key": "a", "value": {"doubleValue": "x"}}]},
     ],
 )  # fmt: skip
@@ -258,6 +258,15 @@ def test_any_value_anywhere_is_a_span_or_a_miss(value, place):
         document = foreign()
         document["resourceSpans"][0][("resource", "scopeSpans", "x", "y")[place - len(names)]] = value
         read(document)
+
+
+def test_null_is_the_default():
+    """As protobuf's JSON has it, at any field."""
+    names = ("name", "kind", "endTimeUnixNano", "attributes", "events", "links", "status", "parentSpanId", "flags")
+    document = foreign(**dict.fromkeys(names))
+    document["resourceSpans"][0]["resource"] = document["resourceSpans"][0]["scopeSpans"][0]["scope"] = None
+    [record], missed = read(document)
+    assert (record.name, record.outcome, record.parent, missed) == ("", None, None, 0)
 
 
 def test_hostile_attributes_of_our_own_names_are_left_as_they_are():

@@ -200,6 +200,17 @@ def test_what_is_too_large_is_sent_in_halves():
     ]  # fmt: skip
 
 
+def test_very_many_checkpoints_are_several_requests():
+    """Receivers refuse what is too large; each record stays whole."""
+    marks = [("m", "", i, {}) for i in range(4000)]
+    records = [Record(f"op{i}", trace=1, span=i + 1, marks=marks) for i in range(5)]
+    with server(answering(OK, OK, OK)) as (url, requests):
+        sink = OtlpSink(url)
+        assert sink.batch(records) == 5
+        assert sink.close(1)
+    assert [spans(request) for request in requests] == [["op0", "op1"], ["op2", "op3"], ["op4"]]
+
+
 @pytest.mark.parametrize(("rejected", "lost"), [(2, 2), (10**6, 4), (-5, 0), (0, 0)])
 def test_partial_success_is_counted(rejected, lost, caplog):
     """No more than was sent, whatever the receiver says; its words are told, on one line."""
@@ -296,7 +307,11 @@ def test_the_environment_is_honoured(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("ENDPOINT", "nowhere"), ("TIMEOUT", "soon"), ("TIMEOUT", "-1"), ("COMPRESSION", "zip")]
+    ("name", "text"),
+    [
+        *[("ENDPOINT", "nowhere"), ("TIMEOUT", "soon"), ("TIMEOUT", "-1"), ("COMPRESSION", "zip")],
+        ("PROTOCOL", "grpc"),
+    ],
 )
 def test_a_bad_variable_is_a_warning(name, text, monkeypatch):
     """And the default goes."""
