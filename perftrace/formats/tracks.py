@@ -1,10 +1,14 @@
 """Places records on tracks, as pictures of traces show them: inside what called them, and never across another."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from perftrace.core.record import END, Record
 
+_MAX_TASKS = 200
+"""Tasks of one thread that have a track each: a server makes one for each request, and no picture has room for all."""
+_OTHER_TASKS = "other tasks"
 _Key: TypeAlias = tuple[int, str, str | None]
 """Process, thread and task."""
 
@@ -63,6 +67,8 @@ class Tracks:
         self._lanes: dict[_Key, list[tuple[Lane, int]]] = {}
         """Of each thread and task: its lanes, and until when each is taken."""
         self._count = 0
+        self._tasks: Counter[tuple[int, str]] = Counter()
+        """Of each thread: how many tasks have a track of their own."""
 
     def place(self, records: Iterable[Record]) -> Iterator[Drawn]:
         """Draw records, best those of a whole trace at once; a new lane comes before what is drawn on it.
@@ -96,15 +102,25 @@ class Tracks:
             if record.marks:
                 yield from _checkpoints(record, lane, inside.get((record.trace, record.span), ()))
 
+    def _track_of(self, record: Record) -> _Key:
+        """Tell where a record belongs: its task's track, or that of all tasks for which there was no room."""
+        pid, thread, task = key = _key_of(record)
+        if task is None or key in self._lanes:
+            return key
+        if self._tasks[pid, thread] >= _MAX_TASKS:
+            return (pid, thread, _OTHER_TASKS)
+        self._tasks[pid, thread] += 1
+        return key
+
     def _free_lane(self, record: Record) -> tuple[Lane, bool]:
         """Find the first lane of its track on which nothing is drawn from then on; tell whether it was added."""
-        lanes = self._lanes.setdefault(_key_of(record), [])
+        pid, thread, task = self._track_of(record)
+        lanes = self._lanes.setdefault((pid, thread, task), [])
         for place, (lane, taken) in enumerate(lanes):
             if taken <= record.start:
                 lanes[place] = (lane, _end_of(record))
                 return lane, False
         self._count += 1
-        pid, thread, task = _key_of(record)
         name = (f"{task} ({thread})" if thread else task) if task else thread or "?"
         lane = Lane(pid, self._count, f"{name} [{len(lanes) + 1}]" if lanes else name)
         lanes.append((lane, _end_of(record)))

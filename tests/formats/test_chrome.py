@@ -61,6 +61,20 @@ def test_what_merely_overlaps_gets_a_lane_of_its_own():
     ]  # fmt: skip
 
 
+def test_tasks_beyond_a_picture_share_their_lanes():
+    """A server makes one for each request; what runs below keeps its place."""
+    records = [run("request", 2 * i + 1, i, i + 10, task=f"T{i}") for i in range(300)]
+    records += [run("query", 2 * i + 2, i + 2, i + 4, 2 * i + 1, task=f"T{i}") for i in range(300)]
+    events = written(records)
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert len(names) == 210
+    assert [name for name in names.values() if name.startswith("other")][:2] == [
+        "other tasks (MainThread)", "other tasks (MainThread) [2]",
+    ]  # fmt: skip
+    tids = {name: [e["tid"] for e in events if e["name"] == name] for name in ("request", "query")}
+    assert tids["request"] == tids["query"]
+
+
 def test_segments_that_an_inner_operation_lies_across_are_moments():
     """Nothing on a track may overlap without being inside."""
     events = written([run("outer", 1, 0, 10, marks=[("m", 5)]), run("inner", 2, 4, 6, 1)])
