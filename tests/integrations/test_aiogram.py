@@ -87,9 +87,11 @@ def test_each_update_is_an_operation_named_by_its_handler(serve):
         (r for r in records if r.name == "on_text"), key=lambda r: r.start_mono + r.checkpoints[0].elapsed_ns
     )
     assert [c.name for c in first.checkpoints] == ["queue", "seen"]
-    assert (first.key, told(first, "telegram.type"), told(first, "telegram.update_id")) == ("7", "message", 1)
+    assert (first.key, told(first, "telegram.type")) == ("7", "message")
+    # aiogram makes a task of each: which of them comes first is the event loop's affair.
+    assert {told(first, "telegram.update_id"), told(second, "telegram.update_id")} == {1, 2}
     assert 2 <= told(first, "telegram.delay_s") < 20
-    # The second came in the same answer and waited while the first held the loop.
+    # The other came in the same answer and waited while this one held the loop.
     assert second.checkpoints[0].elapsed_ns > first.checkpoints[0].elapsed_ns + 15_000_000
     sent = [r for r in records if r.name == "telegram.SendMessage"]
     assert {r.parent for r in sent} == {first.span, second.span}
