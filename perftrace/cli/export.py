@@ -32,7 +32,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
     )
     parser.set_defaults(run=run)
     parser.add_argument("--to", required=True, choices=FORMATS, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
-    parser.add_argument("-o", "--output", default="-", metavar="FILE", help="where to; - for standard output (default)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        default="-",
+        metavar="FILE",
+        help="where to; - for standard output (default); with --to otlp also a receiver's URL",
+    )
     add_sources(parser)
     add_selection(parser)
 
