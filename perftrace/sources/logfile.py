@@ -157,7 +157,7 @@ class LogReader:
         The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
         """
         running, plain_runs, seconds = self._running, self._plain, self._seconds.__getitem__
-        add, recent, names = shapes.add, self._recent, self._names
+        runs, recent, names = shapes.runs, self._recent, self._names
         for checkpoint_id, checkpoint, elapsed, start_id, done_id, took, field, value in found:
             if checkpoint_id:
                 plain = plain_runs.get(checkpoint_id)
@@ -169,7 +169,7 @@ class LogReader:
                 if start_id not in plain_runs and start_id not in running:
                     plain_runs[start_id] = []
                     continue
-            elif _ENDS_WITH_SPAN(done_id, max(0, len(done_id) - 17)) and value.isascii():
+            elif _ENDS_WITH_SPAN(done_id, len(done_id) - 17) and value.isascii():
                 plain = plain_runs.pop(done_id, None)
                 if plain is not None:
                     end = -18 - len(value)
@@ -179,10 +179,16 @@ class LogReader:
                     else:
                         name = split_id(done_id, names=names).name
                     recent.add(done_id)
-                    elapsed_ns = [*map(seconds, plain[1::2]), seconds(took)]
-                    if add(name, tuple(plain[::2]), elapsed_ns):
+                    plain += ("", took)
+                    shape = (name, *plain[::2])
+                    rows = runs.get(shape)
+                    if rows is None:
+                        rows = shapes.rows(shape)
+                    rows.extend(map(seconds, plain[1::2]))
+                    shapes.number += 1
+                    if seconds(took) > shapes.least:
                         run = _Run(done_id, "", "", True)
-                        marks = zip(map(_decoded, plain[::2]), elapsed_ns, strict=False)
+                        marks = zip(map(_decoded, plain[:-2:2]), map(seconds, plain[1::2]), strict=False)
                         run.marks += ((mark, "", length, NO_ATTRIBUTES) for mark, length in marks)
                         shapes.keep(self._plain_end(run, "", took, field or None, value))
                     continue
@@ -192,6 +198,7 @@ class LogReader:
             record = self._take("", 0, plain_text(line))
             if record is not None:
                 yield record
+        shapes.count_full()
         self._forget()
 
     def part(self) -> "Part":

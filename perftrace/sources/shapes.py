@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from perftrace.core.record import Record
 from perftrace.store.counting import Counts
 
-Shape = tuple[str, tuple[str, ...]]
-"""An operation, and its checkpoints in their order, as bytes read as Latin-1."""
+Shape = tuple[str, ...]
+"""An operation, its checkpoints in their order, as bytes read as Latin-1, and an empty text for the end."""
 _NUMBERS = 200_000
 """How many numbers of a shape are collected before they are counted: bounds the memory."""
 
@@ -32,34 +32,30 @@ class Shapes:
         """By operation and checkpoint, in the order in which they were first seen; None is the last one, to the end."""
         self.counts: list[Counts] = []
         """What was counted of stores' Parquet files."""
-        self._rows: dict[Shape, array[int]] = {}
-        self._number = 0
-        self._least = -1 if slowest else sys.maxsize
-        """What takes longer is one of the slowest."""
+        self.runs: dict[Shape, array[int]] = {}
+        """Of each shape: the nanoseconds of each run up to each checkpoint and up to the end, run after run."""
+        self.number = 0
+        """How many runs were added."""
+        self.least = -1 if slowest else sys.maxsize
+        """What takes longer is one of the slowest, for `keep`."""
 
-    def add(self, name: str, checkpoints: tuple[str, ...], elapsed: list[int]) -> bool:
-        """Count a run whose start was seen; tells whether it is one of the slowest, for `keep`.
+    def rows(self, shape: Shape) -> "array[int]":
+        """Give what takes the numbers of each run of a shape that was not seen yet."""
+        found = self.runs[shape] = array("q")
+        return found
 
-        checkpoints: their names, the bytes read as Latin-1. elapsed: nanoseconds up to each checkpoint and up to the
-        end.
-        """
-        shape = name, checkpoints
-        rows = self._rows.get(shape)
-        if rows is None:
-            rows = self._rows[shape] = array("q")
-        rows.extend(elapsed)
-        self._number += 1
-        if len(rows) >= _NUMBERS:
+    def count_full(self) -> None:
+        """Count what has been collected of those shapes of which that is much; call it now and then."""
+        for shape in [shape for shape, rows in self.runs.items() if len(rows) >= _NUMBERS]:
             self._count(shape)
-        return elapsed[-1] > self._least
 
     def keep(self, record: Record) -> None:
         """Keep the run that was just counted."""
-        self._keep(record.duration_ns, self._number, record)
+        self._keep(record.duration_ns, self.number, record)
 
     def finish(self) -> None:
         """Count what is still collected."""
-        for shape in list(self._rows):
+        for shape in list(self.runs):
             self._count(shape)
 
     def merge(self, other: "Shapes") -> None:
@@ -70,8 +66,8 @@ class Shapes:
             for checkpoint, lengths in stretches.items():
                 self.stretches[name].setdefault(checkpoint, Counter()).update(lengths)
         for duration, number, record in sorted(other.longest, reverse=True):
-            self._keep(duration, self._number - number, record)
-        self._number += other._number
+            self._keep(duration, self.number - number, record)
+        self.number += other.number
 
     def __iter__(self) -> Iterator[tuple[str, "Counter[int]", "dict[str | None, Counter[int]]"]]:
         """Give each operation with its durations and its stretches."""
@@ -84,11 +80,11 @@ class Shapes:
         elif self.longest and duration > self.longest[0][0]:
             heapq.heapreplace(self.longest, (duration, -number, record))
         if len(self.longest) >= self.slowest:
-            self._least = self.longest[0][0] if self.longest else sys.maxsize
+            self.least = self.longest[0][0] if self.longest else sys.maxsize
 
     def _count(self, shape: Shape) -> None:
-        name, checkpoints = shape
-        rows = self._rows.pop(shape)
+        name, *checkpoints, _ = shape
+        rows = self.runs.pop(shape)
         width = len(checkpoints) + 1
         stretches = self.stretches[name]
         before: array[int] | None = None

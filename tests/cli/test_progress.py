@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from perftrace.cli import reading
+from perftrace.cli import COMMANDS, reading
 
 MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "
 
@@ -70,3 +70,17 @@ sys.exit(main(["report", {log!r}]))
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+
+
+def test_a_command_imports_no_other():
+    """All of them together take a quarter second."""
+    code = """
+import sys
+from perftrace.cli import main
+main(["report", "-"])
+assert "perftrace.cli.advise" not in sys.modules
+"""
+    options = {"timeout": 30, "capture_output": True}
+    subprocess.run([sys.executable, "-c", code], check=True, input=b"", **options)
+    listed = subprocess.run([sys.executable, "-m", "perftrace", "-h"], check=True, **options).stdout.decode()
+    assert all(f"\n    {name} " in listed for name in COMMANDS)
