@@ -96,10 +96,13 @@ def decode(events: Iterable[Any], miss: Callable[[], object]) -> Iterator[Record
     reader = _Reader(miss)
     for event in events:
         try:
-            reader.take(event)
+            record = reader.take(event)
         except (AttributeError, TypeError, ValueError, LookupError, OverflowError):
             miss()
-    return reader.records()
+        else:
+            if record is not None:
+                yield record
+    yield from reader.records()
 
 
 class _Slice:
@@ -130,7 +133,6 @@ class _Slice:
 class _Reader:
     def __init__(self, miss: Callable[[], object]) -> None:
         self._miss = miss
-        self._ours: list[Record] = []
         self._names: dict[tuple[Any, Any], str] = {}
         self._threads: dict[tuple[Any, Any], list[_Slice]] = {}
         """Slices of each process and thread that belong to its stack."""
@@ -140,18 +142,21 @@ class _Reader:
         """Asynchronous slices by what pairs them."""
         self._count = 0
 
-    def take(self, event: Any) -> None:  # one branch a phase
+    def take(self, event: Any) -> Record | None:
+        """Take an event; gives the record if it is a whole one of perftrace."""
         phase, category = event["ph"], event.get("cat")
-        self._count += 1
         if phase == "M":
             if event.get("name") == "thread_name":
                 self._names[event.get("pid", 0), event.get("tid", 0)] = _text(event["args"]["name"])
-            return
+            return None
         if category == OPERATION and phase == "X" and (event.get("args") or {}).get("v") == 1:
-            self._ours.append(record_of_fields({**event["args"], "name": event["name"]}))
-            return
-        if category in (SEGMENT, CHECKPOINT) and phase in ("X", "i"):
-            return
+            return record_of_fields({**event["args"], "name": event["name"]})
+        if not (category in (SEGMENT, CHECKPOINT) and phase in ("X", "i")):
+            self._take_foreign(event, phase)
+        return None
+
+    def _take_foreign(self, event: Any, phase: str) -> None:
+        self._count += 1
         thread = (event.get("pid", 0), event.get("tid", 0))
         hash(thread)
         if phase == "X":
@@ -183,8 +188,7 @@ class _Reader:
             stack[-1].marks.append((_text(event.get("name", "")), "", elapsed, _attributes(event.get("args") or {})))
 
     def records(self) -> Iterator[Record]:
-        """Give what was read, nested."""
-        yield from self._ours
+        """Give other tools' operations, nested."""
         for thread, slices in self._threads.items():
             yield from self._nested(slices, sorted(self._instants.get(thread, ()), key=lambda instant: instant[0]))
         for slices in self._ids.values():

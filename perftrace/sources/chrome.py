@@ -10,7 +10,6 @@ from perftrace.formats.chrome import decode
 from perftrace.sources.bounded import Bounded
 from perftrace.sources.reading import Books
 
-_EVENTS = re.compile(r'"traceEvents"\s*:\s*\[')
 _SPACE = re.compile(r"[\s,]*")
 
 
@@ -28,8 +27,7 @@ def read(path: str, file: Bounded, books: Books) -> Iterator[Record]:
     Raises ValueError where a bound is passed, and where the file is cut inside an event or is no such file, after
     what could be read.
     """
-    text = file.rest().decode("utf-8-sig", "replace")
-    events, complaint = _events_of(text)
+    events = _Events(file.rest().decode("utf-8-sig", "replace"))
 
     def miss() -> None:
         books.lines += 1
@@ -39,35 +37,49 @@ def read(path: str, file: Bounded, books: Books) -> Iterator[Record]:
         books.lines += 1
         books.used += 1
         yield record
-    if complaint:
-        raise ValueError(complaint)
+    if events.complaint:
+        raise ValueError(events.complaint)
 
 
-def _events_of(text: str) -> tuple[list[Any], str | None]:
-    """Give the events of a file, and what is wrong with it."""
-    try:
-        document = json.loads(text)
-    except RecursionError:
-        return [], "nested too deep for a trace"
-    except ValueError:
-        return _torn(text)
-    events = document.get("traceEvents") if isinstance(document, dict) else document
-    return (events, None) if isinstance(events, list) else ([], "no trace: traceEvents is no array")
+class _Events:
+    """Gives events one by one: all at once they would take ten times the room of their text."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._decoder = json.JSONDecoder()
+        self.complaint = ""
+        """What is wrong with the file, once it has been read."""
 
-def _torn(text: str) -> tuple[list[Any], str | None]:
-    """Give the events of a file without its end, one by one."""
-    found = _EVENTS.search(text)
-    at = found.end() if found is not None else text.find("[") + 1
-    decoder = json.JSONDecoder()
-    events: list[Any] = []
-    while True:
-        space = _SPACE.match(text, at)
-        at = space.end() if space is not None else at
-        if text[at : at + 1] in ("", "]"):
-            return events, None
+    def __iter__(self) -> Iterator[Any]:
+        at = 0
         try:
-            event, at = decoder.raw_decode(text, at)
+            at = self._first_event()
+            while self._text[at : at + 1] not in ("", "]"):
+                event, at = self._value(at)
+                yield event
         except (ValueError, RecursionError):
-            return events, f"cut or damaged at character {at}, read up to there"
-        events.append(event)
+            self.complaint = "cut or damaged" + (f" at character {at}, read up to there" if at else "")
+
+    def _value(self, at: int) -> tuple[Any, int]:
+        """Parse a value; give it and where the next one begins."""
+        value, end = self._decoder.raw_decode(self._text, at)
+        return value, self._skip(end)
+
+    def _skip(self, at: int) -> int:
+        space = _SPACE.match(self._text, at)
+        return at if space is None else space.end()
+
+    def _first_event(self) -> int:
+        """Find the array of events: the file itself, or a value of the object that it is."""
+        at = self._skip(0)
+        if self._text[at] == "[":
+            return self._skip(at + 1)
+        at = self._skip(at + 1)
+        while True:
+            name, at = self._value(at)
+            at = self._skip(self._text.index(":", at) + 1)
+            if name == "traceEvents":
+                if self._text[at : at + 1] != "[":
+                    raise ValueError("no array")
+                return self._skip(at + 1)
+            _, at = self._value(at)
