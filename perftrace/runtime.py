@@ -299,8 +299,8 @@ def _by_variable(variable: str, default: str, apply: Callable[[str], None]) -> N
 
 
 def _shown(text: str) -> str:
-    """Give a text as it may stand in a message: without the user and password of a URL."""
-    return re.sub(r"//\S*@", "//…@", text)
+    """Give a text as it may stand in a message: without the user, password and query of a URL."""
+    return re.sub(r"(://[^\s?]*)\?\S*", r"\1?…", re.sub(r"//\S*@", "//…@", text))
 
 
 def _split_names(names: str) -> list[str]:

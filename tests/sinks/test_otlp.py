@@ -274,8 +274,11 @@ def test_no_credential_reaches_a_message(caplog, monkeypatch):
     with caplog.at_level(logging.DEBUG):
         sink = OtlpSink(f"http://me:secret@127.0.0.1:{port}", headers={"api-key": "secret"}, patience=0.05)
         sink.batch(RECORDS)
-    for wanted in ("otpl:http://me:secret@host", "otlp:http://me:secret@host:x", "log:http://me:secret@host"):
-        with pytest.raises(ValueError, match=r"configure|port") as caught:
+    for wanted in (
+        *("otpl:http://me:secret@host", "otlp:http://me:secret@host:x", "log:http://me:secret@host"),
+        *("otpl:http://host/?key=secret", "otlp:http://host:x/?key=secret", "otlp:http://host/?key=secret#x"),
+    ):
+        with pytest.raises(ValueError, match=r"configure|port|fragment") as caught:
             perftrace.configure(sinks=[wanted])
         assert "secret" not in str(caught.value)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "secret")
