@@ -3,7 +3,6 @@
 import email.utils
 import gzip
 import http.client
-import logging
 import os
 import random
 import ssl
@@ -18,7 +17,7 @@ from perftrace.core.record import Record, Scalar, attributes_of, plain
 from perftrace.formats import otlp, otlp_proto
 from perftrace.formats.line import escape
 from perftrace.sinks.http import Answer, Poster, Target, check_header, parse_url
-from perftrace.sinks.speaking import Speaking
+from perftrace.sinks.speaking import Speaking, Teller
 
 Checkpoints = Literal["span", "logs", "both"]
 """Where checkpoints go: events of their spans, log records with the name of an event, or both."""
@@ -34,7 +33,6 @@ _MOST_AT_ONCE = 10_000
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 _LONGEST_PAUSE = 300.0
 """Seconds that a server's `Retry-After` counts at most."""
-_LOGGER = logging.getLogger("performance_monitor")
 
 
 class OtlpSink(Speaking):
@@ -99,7 +97,7 @@ class OtlpSink(Speaking):
     def _begin(self) -> None:
         self._lost = {"refused": 0, "rejected": 0, "unreachable": 0}
         self._lost_before = 0
-        self._told: set[str] = set()
+        self._teller = Teller()
         self._is_understood = False
         """Whether the receiver took anything in this form."""
         self._not_before = 0.0
@@ -220,10 +218,7 @@ class OtlpSink(Speaking):
 
     def _tell(self, what: str, why: str) -> None:
         """Warn, the first time."""
-        if what not in self._told:
-            self._told.add(what)
-            note = self.notes().receiver
-            _LOGGER.warning("%s", note.format(url=self._shown, what=what, why=escape(why[:200])))
+        self._teller.tell(what, self.notes().receiver.format(url=self._shown, what=what, why=escape(why[:200])))
 
     def hurry(self) -> None:
         """Wait no more: what cannot be sent at once is lost."""

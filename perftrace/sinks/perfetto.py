@@ -1,7 +1,6 @@
 """Draws operations into a file for Perfetto's UI, while they run."""
 
 import contextlib
-import logging
 import os
 import threading
 from collections import OrderedDict
@@ -10,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from perftrace.core.record import Record
 from perftrace.formats.chrome import Events, base_event
 from perftrace.formats.jsonl import dump
-from perftrace.sinks.speaking import Speaking
+from perftrace.sinks.speaking import Speaking, Teller
 
 try:
     import fcntl
@@ -23,7 +22,6 @@ _BEGIN, _END = b'{"displayTimeUnit":"ns","traceEvents":[\n', b"\n]}\n"
 _DAY = 86_400 * 10**9
 _MAX_WAITING = 10_000
 """Records that wait for the end of their traces; beyond that the oldest trace is drawn as far as it is known."""
-_LOGGER = logging.getLogger("performance_monitor")
 
 
 class PerfettoSink(Speaking):
@@ -54,7 +52,7 @@ class PerfettoSink(Speaking):
         self._count = 0
         self._lost = {"full": 0, "error": 0}
         self._lost_before = 0
-        self._told: set[str] = set()
+        self._teller = Teller()
 
     def open(self) -> None:
         """Begin the file."""
@@ -114,12 +112,14 @@ class PerfettoSink(Speaking):
         except OSError as error:
             self._lost["error"] += count
             note = self.notes().broken_sink
-            self._tell("error", note.format(sink=type(self).__name__, error=error.strerror or error))
+            self._teller.tell("error", note.format(sink=type(self).__name__, error=error.strerror or error))
             return
         if not written:
             self._lost["full"] += count
             size = self._max_bytes / 1e6
-            self._tell("full", self.notes().file_full.format(path=os.path.basename(self._path), size=f"{size:.0f}"))
+            self._teller.tell(
+                "full", self.notes().file_full.format(path=os.path.basename(self._path), size=f"{size:.0f}")
+            )
 
     def _write(self, groups: list[list[Record]]) -> bool:
         descriptor = self._create() if self._descriptor is None else self._descriptor
@@ -144,12 +144,6 @@ class PerfettoSink(Speaking):
             raise
         self._at += len(data)
         return True
-
-    def _tell(self, what: str, note: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            with contextlib.suppress(Exception):  # a broken handler; the count in `stats()` must do
-                _LOGGER.warning("%s", note)
 
     def flush(self, timeout: float) -> bool:
         """Draw what waits for its root, too; tell whether nothing was lost since the last time."""

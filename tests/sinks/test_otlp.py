@@ -370,3 +370,17 @@ def test_a_server_that_nobody_vouches_for_gets_nothing(authority, caplog):
         sink.close(1)
     assert (sink.losses()["unreachable"], requests) == (4, [])
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+
+
+def test_a_broken_log_handler_loses_no_record(monkeypatch):
+    """What is told is less than what is counted."""
+
+    def broken(*_):
+        raise RuntimeError("no log")
+
+    monkeypatch.setattr(logging.getLogger("performance_monitor"), "warning", broken)
+    with server(answering(answer(503), OK)) as (url, requests):
+        sink = OtlpSink(url)
+        sink.batch(RECORDS)
+        assert sink.close(1)
+    assert len(requests) == 2
