@@ -35,6 +35,7 @@ NAMED_SINKS: dict[str, Callable[..., Sink] | str] = {
     "store": store,
     # By name, as their imports take a while.
     "otlp": "perftrace.pipeline.queued:otlp",
+    "otlp-json": "perftrace.pipeline.queued:otlp_json",
     "perfetto": "perftrace.pipeline.queued:perfetto",
     "prometheus": "perftrace.pipeline.queued:prometheus",
 }
@@ -43,6 +44,7 @@ ENTRY_POINTS = "perftrace.sinks"
 """The entry point group through which other packages add names."""
 _NEEDS_TEXT = {
     "jsonl": "jsonl:PATH",
+    "otlp-json": "otlp-json:PATH",
     "perfetto": "perfetto:PATH",
     "prometheus": "prometheus:PORT",
     "store": "store:DIR",
@@ -94,7 +96,7 @@ def configure(
 
     sinks: where events go, in place of the former sinks, which are closed: objects, callables that
         take records, or names (`log`, `memory`, `jsonl:PATH`, `store:DIR`,
-        `otlp:URL`, `perfetto:PATH`, `prometheus:PORT` and those of other packages). `[]`: nowhere.
+        `otlp:URL`, `otlp-json:PATH`, `perfetto:PATH`, `prometheus:PORT` and those of other packages). `[]`: nowhere.
     language: of log lines, `zh` or `en`.
     enabled: False stops all tracing, True resumes it.
     clock, ids: where time and ids come from, for tests; None restores the machine's own.

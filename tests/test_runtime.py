@@ -209,7 +209,8 @@ def test_entry_points_of_other_packages_are_names(tmp_path, monkeypatch):
     with pytest.raises(TypeError, match="bad"):
         perftrace.configure(sinks=["bad"])
     with pytest.raises(
-        ValueError, match="bad, jsonl:PATH, log, memory, otlp:URL, perfetto:PATH, plug, prometheus:PORT, store:DIR"
+        ValueError,
+        match="bad, jsonl:PATH, log, memory, otlp-json:PATH, otlp:URL, perfetto:PATH, plug, prometheus:PORT, store:DIR",
     ):
         perftrace.configure(sinks=["other"])
 

@@ -2,6 +2,7 @@
 
 from perftrace.pipeline.background import Background
 from perftrace.sinks.otlp import OtlpSink
+from perftrace.sinks.otlpjson import OtlpJsonSink
 from perftrace.sinks.perfetto import PerfettoSink
 from perftrace.sinks.prometheus import PrometheusSink
 
@@ -9,6 +10,11 @@ from perftrace.sinks.prometheus import PrometheusSink
 def otlp(url: str | None = None) -> Background:
     """Make what `otlp:URL` stands for."""
     return Background(OtlpSink(url))
+
+
+def otlp_json(path: str) -> Background:
+    """Make what `otlp-json:PATH` stands for."""
+    return Background(OtlpJsonSink(path))
 
 
 def prometheus(place: str) -> Background:
