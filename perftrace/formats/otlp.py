@@ -64,11 +64,8 @@ class Span(NamedTuple):
     """The library that made it."""
 
 
-def span_of(record: Record, resource: Mapping[str, Scalar] = NO_ATTRIBUTES) -> Span:
-    """Make the span of a record; ids that the record has not are made of what it has, the same each time.
-
-    resource: of the span; the record's process id is added.
-    """
+def span_of(record: Record) -> Span:
+    """Make the span of a record; ids that the record has not are made of what it has, the same each time."""
     start = min(max(record.start, 0), _MAX_TIME)
     outcome = record.outcome
     link = record.link
@@ -89,7 +86,7 @@ def span_of(record: Record, resource: Mapping[str, Scalar] = NO_ATTRIBUTES) -> S
         () if link is None else ((int(link.trace_id, 16), int(link.span_id, 16)),),
         ERROR if outcome == "error" else UNSET,
         record.error or "" if outcome == "error" else "",
-        {**resource, "process.pid": record.pid} if record.pid else resource,
+        {"process.pid": record.pid} if record.pid else NO_ATTRIBUTES,
         SCOPE,
     )
 

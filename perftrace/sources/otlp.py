@@ -1,5 +1,6 @@
 """Files of OTLP, JSON or protobuf -> records."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -32,22 +33,20 @@ def looks_like_protobuf(beginning: bytes) -> bool:
 
 def read_json(path: str, file: Bounded, books: Books) -> Iterator[Record]:
     """Read one document a line, or one that goes over several lines; raises ValueError where a bound is passed."""
+    lines = iter(file.line, b"")
     number = 0
-    while line := file.line():
+    while line := next(lines, b""):
         number += 1
         if not line.strip():
             continue
         try:
             document = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
         except (ValueError, RecursionError):
+            document = None
             if number == 1 and line.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-                document = _whole(line + file.rest())  # not one a line, then
-                if document is not None:
-                    yield from _records(path, 1, document, books)
-                    return
-            books.lines += 1
-            books.miss(path, number)
-            continue
+                rest = file.rest()
+                document = _whole(line + rest)  # not one a line, then
+                lines = iter(io.BytesIO(b"" if document is not None else rest).readline, b"")
         yield from _records(path, number, document, books)
 
 

@@ -120,6 +120,14 @@ def test_an_array_without_its_end_is_whole(file):
         assert len(sources.open(file(text + end)).records) == 3
 
 
+def test_a_damaged_first_line_costs_itself_alone(file):
+    """It is no reason to take the file for one document."""
+    lines = as_lines().splitlines(keepends=True)
+    source = FileSource([file(lines[0][:-40] + b"\n" + b"".join(lines[1:]))])
+    assert [record.name for record in source] == ["op1", "op2"]
+    assert source.books.first_not_understood == [(source._paths[0], 1)]
+
+
 def test_lines_of_other_signals_are_passed_over(file):
     """A collector writes all signals to one file."""
     source = FileSource(
