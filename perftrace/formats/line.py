@@ -306,21 +306,23 @@ def _plain_block(words: Words) -> re.Pattern[str]:
         for word in (words.checkpoint, words.elapsed, words.start, words.done, words.took)
     )
     seconds = r"([0-9]++\.[0-9]{3})s"
+    field = rf"(?: \| (?!{WEIGHT}=)(\w++)=([^|\\\r\n]*+))?+"
     # Found by its end: searching for all of the marker takes half as long again.
     marker = rf"\[PERF\] (?<={re.escape(MARKER.encode().decode('latin-1'))})"
     return re.compile(
-        rf"{marker}(?:{checkpoint}: ([!-~]+)\.([^ %\n]++) - [^|\n]*+\| {elapsed}: {seconds}\r?$"
+        rf"{marker}(?:{checkpoint}: ([!-~]+)\.([^ %\n]++) - .*\| {elapsed}: {seconds}\r?$"
         rf"|{start}: ([!-~]++) - "
-        rf"|{done}: ([!-~]++) - [^|\n]*+\| {took}: {seconds}(?: \| (?!{WEIGHT}=)(\w++)=([^|\\\r\n]*+))?+\r?$)",
+        rf"|{done}: (([!-~]+)_[0-9a-f]{{16}}|[!-~]++) - .*\| {took}: {seconds}{field}\r?$)",
         re.ASCII | re.MULTILINE,
     )
 
 
 _PLAIN_BLOCKS = [_plain_block(words).findall for words in WORDS.values()]
 
-PlainLine: TypeAlias = tuple[str, str, str, str, str, str, str, str]
-"""Of a checkpoint the operation id, its name and seconds; of a start the id; of a finish the id, seconds, and the name
-and value of its field. What a line is not is empty; names and values are still bytes, read as Latin-1."""
+PlainLine: TypeAlias = tuple[str, str, str, str, str, str, str, str, str]
+"""Of a checkpoint the operation id, its name and seconds; of a start the id; of a finish the id, what stands in it
+before a span id, seconds, and the name and value of its field. What a line is not or has not is empty; names and values
+are still bytes, read as Latin-1."""
 
 
 def plain_block(block: str, lines: int) -> list[PlainLine] | None:
@@ -343,7 +345,7 @@ def plain_block(block: str, lines: int) -> list[PlainLine] | None:
 def plain_text(line: PlainLine) -> str:
     """Write a line of a block again, without its texts."""
     words = WORDS["zh"]
-    checkpoint_id, checkpoint, elapsed, start_id, done_id, took, field, value = (
+    checkpoint_id, checkpoint, elapsed, start_id, done_id, _, took, field, value = (
         part.encode("latin-1").decode(errors="replace") for part in line
     )
     if checkpoint_id:

@@ -1,7 +1,6 @@
 """Log files with perftrace's lines among any others -> records."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +29,6 @@ from perftrace.sources.shapes import Shapes
 
 RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
-_ENDS_WITH_SPAN = re.compile(r"_[0-9a-f]{16}").fullmatch
 
 
 class _Run:
@@ -67,7 +65,8 @@ class Part(NamedTuple):
     given_up: list[_Run]
     running: dict[str, _Run]
     names: set[str]
-    recent: set[str]
+    recent: str
+    """Ids that have ended, a line each: handed from process to process, a set of them costs five times as much."""
 
 
 class LogReader:
@@ -157,8 +156,9 @@ class LogReader:
         The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
         """
         running, plain_runs, seconds = self._running, self._plain, self._seconds.__getitem__
-        runs, recent, names = shapes.runs, self._recent, self._names
-        for checkpoint_id, checkpoint, elapsed, start_id, done_id, took, field, value in found:
+        runs, recent = shapes.runs, self._recent
+        for line in found:
+            checkpoint_id, checkpoint, elapsed, start_id, done_id, before_span, took, field, value = line
             if checkpoint_id:
                 plain = plain_runs.get(checkpoint_id)
                 if plain is not None:
@@ -169,24 +169,23 @@ class LogReader:
                 if start_id not in plain_runs and start_id not in running:
                     plain_runs[start_id] = []
                     continue
-            elif _ENDS_WITH_SPAN(done_id, len(done_id) - 17) and value.isascii():
+            elif before_span and value.isascii():
                 plain = plain_runs.pop(done_id, None)
                 if plain is not None:
-                    end = -18 - len(value)
-                    if field and done_id[end] == "_" and done_id[end + 1 : -17] == value:
-                        name = done_id[:end]
-                        names.add(name)
+                    if field and before_span.endswith("_" + value) and "%" not in before_span:
+                        name = before_span[: -1 - len(value)]
                     else:
-                        name = split_id(done_id, names=names).name
+                        name = self._identify(done_id, ((field, value),) if field else ())[1].name
                     recent.add(done_id)
                     plain += ("", took)
                     shape = (name, *plain[::2])
                     rows = runs.get(shape)
                     if rows is None:
                         rows = shapes.rows(shape)
+                        self._names.add(name)
                     rows.extend(map(seconds, plain[1::2]))
                     shapes.number += 1
-                    if seconds(took) > shapes.least:
+                    if rows[-1] > shapes.least:
                         run = _Run(done_id, "", "", True)
                         marks = zip(map(_decoded, plain[:-2:2]), map(seconds, plain[1::2]), strict=False)
                         run.marks += ((mark, "", length, NO_ATTRIBUTES) for mark, length in marks)
@@ -194,7 +193,6 @@ class LogReader:
                     continue
             self._look_at_plain()
             self._books.used -= 1  # counted again
-            line = checkpoint_id, checkpoint, elapsed, start_id, done_id, took, field, value
             record = self._take("", 0, plain_text(line))
             if record is not None:
                 yield record
@@ -204,7 +202,12 @@ class LogReader:
     def part(self) -> "Part":
         """Give what the reader of the whole needs of a part that was read."""
         return Part(
-            self._books, self._loose or [], self._given_up, self._running, self._names, self._before | self._recent
+            self._books,
+            self._loose or [],
+            self._given_up,
+            self._running,
+            self._names,
+            "\n".join(self._before | self._recent),
         )
 
     def join(self, part: "Part", before: int) -> Iterator[Record]:
@@ -230,7 +233,7 @@ class LogReader:
             if former is not None:
                 self._given_up.append(former)
             self._running[operation_id] = run
-        self._recent |= part.recent
+        self._recent.update(part.recent.split("\n"))
         self._forget()
 
     def _plain_end(self, run: _Run, done: str, seconds: str, field: str | None, value: str) -> Record:

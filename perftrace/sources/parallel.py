@@ -15,7 +15,9 @@ from perftrace.sources.shapes import Shapes
 
 PART = 1 << 24
 """Bytes of a part; of shorter files no core needs help."""
-_BLOCK = MAX_LINE = 1 << 20
+_BLOCK = 1 << 17
+"""Bytes that are read at once; what becomes of more does not stay in the processor's cache: a tenth slower."""
+MAX_LINE = 1 << 20
 """Bytes of a line that are looked at; what is longer is no line of ours."""
 
 

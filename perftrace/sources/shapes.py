@@ -14,6 +14,8 @@ Shape = tuple[str, ...]
 """An operation, its checkpoints in their order, as bytes read as Latin-1, and an empty text for the end."""
 _NUMBERS = 200_000
 """How many numbers of a shape are collected before they are counted: bounds the memory."""
+_OFTEN = 1_000
+"""After how many runs it is looked how many there are."""
 
 
 class Shapes:
@@ -36,6 +38,8 @@ class Shapes:
         """Of each shape: the nanoseconds of each run up to each checkpoint and up to the end, run after run."""
         self.number = 0
         """How many runs were added."""
+        self._looked = 0
+        """How many there were when it was last looked at what is collected of them."""
         self.least = -1 if slowest else sys.maxsize
         """What takes longer is one of the slowest, for `keep`."""
 
@@ -46,6 +50,9 @@ class Shapes:
 
     def count_full(self) -> None:
         """Count what has been collected of those shapes of which that is much; call it now and then."""
+        if self.number < self._looked + _OFTEN:
+            return
+        self._looked = self.number
         for shape in [shape for shape, rows in self.runs.items() if len(rows) >= _NUMBERS]:
             self._count(shape)
 

@@ -61,14 +61,16 @@ def orderly(draw):
     """Give a log as bots write it: of each run a start, perhaps lost, checkpoints, perhaps an end; interleaved."""
     pending = []
     for number in range(draw(st.integers(1, 8))):
-        operation_id = draw(st.sampled_from(["click", "api.call", "照片"])) + f"_{number}_{number + 1:016x}"
+        operation_id = draw(st.sampled_from(["click", "api.call", "照片", "my%20job"])) + f"_{number}_{number + 1:016x}"
         run = [f"{MARK}开始: {operation_id} - 点击"] if draw(st.integers(0, 5)) else []
         for at in range(draw(st.integers(0, 4))):
             name = draw(st.sampled_from(["get_user", "下载"]))
-            run.append(f"{MARK}检查点: {operation_id}.{name} - x | 已耗时: 0.0{at}0s")
+            text = draw(st.sampled_from(["x", "x", "a | b", "x | 已耗时: 1.000s"]))
+            run.append(f"{MARK}检查点: {operation_id}.{name} - {text} | 已耗时: 0.0{at}0s")
         end = draw(st.sampled_from([None, "", " | 异常: ValueError: no", f" | user_id={number}"]))
+        done = draw(st.sampled_from(["处理完成", "处理完成", "a | b", "x | 耗时: 1.000s | a=b"]))
         if end is not None:
-            run += [f"{MARK}完成: {operation_id} - 处理完成 | 耗时: 0.{number}50s{end}"] * draw(
+            run += [f"{MARK}完成: {operation_id} - {done} | 耗时: 0.{number}50s{end}"] * draw(
                 st.sampled_from([1, 1, 2])
             )
         pending.append(run)
