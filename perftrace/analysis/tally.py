@@ -2,15 +2,22 @@
 
 import heapq
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from perftrace.analysis.segments import segments_of
 from perftrace.analysis.selection import value_of
 from perftrace.core.record import END, Record
 from perftrace.sources.shapes import Shapes
-from perftrace.store.counting import Counts
+from perftrace.store.counting import Block, Counts
+
+if TYPE_CHECKING:
+    from numpy import int64
+    from numpy.typing import NDArray
+
+    _Ends: TypeAlias = tuple[NDArray[int64] | None, NDArray[int64]]
 
 MAX_GROUPS = 1_000
 """How many groups an operation has at most; runs of further ones are in a group of all others."""
@@ -123,20 +130,26 @@ class Tally:
 
     def _add_counts(self, counts: Counts) -> None:
         """Count what was counted of a store's Parquet files."""
+        by_operation: defaultdict[tuple[str, float], list[Block]] = defaultdict(list)
         for block in counts.blocks:
-            samples = self._samples(block.name, block.weight)
-            samples.failures += block.failures
-            samples.cancelled += block.cancelled
-            samples.known += block.known
-            samples.running += block.running
-            before = None
-            for number, checkpoint in enumerate((*block.checkpoints, END)):
-                until = block.elapsed[:, number]
-                if before is not None or block.start_seen:
-                    lengths = samples.segments.setdefault(checkpoint, array("q"))
-                    lengths.frombytes((until if before is None else (until - before).clip(0)).tobytes())
-                before = until
-            samples.durations.frombytes(block.elapsed[:, -1].tobytes())
+            by_operation[block.name, block.weight].append(block)
+        for (name, weight), blocks in by_operation.items():
+            samples = self._samples(name, weight)
+            stretches: defaultdict[str, list[_Ends]] = defaultdict(list)
+            for block in blocks:
+                samples.failures += block.failures
+                samples.cancelled += block.cancelled
+                samples.known += block.known
+                samples.running += block.running
+                before = None
+                ends = (*zip(block.checkpoints, block.elapsed.T, strict=True), (END, block.durations))
+                for checkpoint, until in ends:
+                    if before is not None or block.start_seen:
+                        stretches[checkpoint].append((before, until))
+                    before = until
+            samples.durations = _add(samples.durations, [(None, block.durations) for block in blocks])
+            for checkpoint, parts in stretches.items():
+                samples.segments[checkpoint] = _add(samples.segments.get(checkpoint), parts)
         for name, weight, kind, count in counts.errors:
             self._samples(name, weight).errors[kind] += count
         for name, weight, nanoseconds in counts.called:
@@ -209,6 +222,22 @@ class _Calls:
                 covered += part
                 until = min(ended, self.end)
         return covered
+
+
+def _add(lengths: "array[int] | None", ends: "list[_Ends]") -> "array[int]":
+    """Give lengths with those between the beginnings and ends of stretches; None begins at 0."""
+    import numpy as np
+
+    # Made in their place and at once: what is put together piece by piece touches three times as much memory, which
+    # takes as long as the reading.
+    added = array("q", [0]) * sum(len(until) for _, until in ends)
+    numbers, at = np.frombuffer(added, dtype=np.int64), 0
+    for before, until in ends:
+        part = numbers[at : at + len(until)]
+        np.subtract(until, 0 if before is None else before, out=part)
+        np.maximum(part, 0, out=part)
+        at += len(until)
+    return lengths + added if lengths else added
 
 
 def _count_outcome(record: Record, samples: Samples) -> None:

@@ -19,16 +19,15 @@ _ROWS = 1_000_000
 """How many rows are taken at once."""
 _SHAPES = """
 SELECT name, coalesce(weight, 1.0) AS weight,
-    hash(list_transform(coalesce(checkpoints, []), lambda c: c.name)) AS shape,
+    hash(list_transform(checkpoints, lambda c: c.name)) AS shape,
     list_transform(coalesce(any_value(checkpoints), []), lambda c: c.name) AS names,
     coalesce(start_seen, true) AS seen,
     count(*) FILTER (outcome IN ('error', 'abandoned')) AS failures,
     count(*) FILTER (outcome = 'cancelled') AS cancelled,
     coalesce(sum(duration_ns) FILTER (running_ns IS NOT NULL), 0)::BIGINT AS known,
     coalesce(sum(greatest(0, least(running_ns, duration_ns))) FILTER (running_ns IS NOT NULL), 0)::BIGINT AS running,
-    flatten(list(
-        list_append(list_transform(coalesce(checkpoints, []), lambda c: c.elapsed_ns), duration_ns)
-    )) AS elapsed
+    list(duration_ns) AS durations,
+    coalesce(flatten(list(list_transform(checkpoints, lambda c: c.elapsed_ns))), []) AS elapsed
 FROM runs WHERE outcome IS NOT NULL GROUP BY name, coalesce(weight, 1.0), shape, seen
 """
 _ERRORS = """
@@ -65,8 +64,10 @@ class Block(NamedTuple):
     known: int
     """Nanoseconds that the runs took whose running time is known."""
     running: int
+    durations: "NDArray[int64]"
+    """Nanoseconds of each run."""
     elapsed: "NDArray[int64]"
-    """Nanoseconds up to each checkpoint and up to the end: runs times checkpoints and 1."""
+    """Nanoseconds up to each checkpoint: runs times checkpoints."""
 
 
 class Counts(NamedTuple):
@@ -156,9 +157,10 @@ def _blocks(db: "duckdb.DuckDBPyConnection") -> list[Block]:
             int(cancelled),
             int(known),
             int(running),
-            elapsed.reshape(-1, len(names) + 1),
+            durations,
+            elapsed.reshape(len(durations), -1),
         )
-        for name, weight, _, names, start_seen, failures, cancelled, known, running, elapsed in zip(
+        for name, weight, _, names, start_seen, failures, cancelled, known, running, durations, elapsed in zip(
             *db.execute(_SHAPES).fetchnumpy().values(), strict=True
         )
     ]
