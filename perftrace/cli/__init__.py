@@ -1,6 +1,7 @@
 """The command line: one file a command."""
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -24,6 +25,10 @@ COMMANDS = {
 }
 """The file of each command; only that of the one that is called is imported, as all of them take a quarter second."""
 
+_SELDOM = 50_000, 50, 100
+"""When garbage is collected: what commands keep are records, and looking through them again and again for what goes
+round in circles takes a third of the time of `why`."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 all is well, 1 it found what it looked for, 2 something went wrong."""
@@ -41,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         importlib.import_module(f"perftrace.cli.{COMMANDS[name]}").add_to(commands, common)
     options = parser.parse_args(given)
     _accept_any_character()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*_SELDOM)
     try:
         status = int(options.run(options))
         print(end="", flush=True)
@@ -52,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # what was shown of the progress
         return 130
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _language() -> Language:
