@@ -7,6 +7,7 @@ The one context variable lives here. What runs when: a closure of `decorators` c
 
 import asyncio
 import os
+import sys
 import threading
 import time
 import types
@@ -79,8 +80,10 @@ class _Thread(threading.local):
 thread = _Thread()
 _get_running_loop = asyncio._get_running_loop
 _current_task = asyncio.current_task
-_tasks: Mapping[object, "asyncio.Task[Any]"] = getattr(asyncio.tasks, "_current_tasks", {})
-"""What runs now, by loop; not public, so that a Python without it does without."""
+_tasks: Mapping[object, "asyncio.Task[Any] | None"] = {None: None}  # not empty: whoever does not know asks the loop
+if sys.version_info < (3, 14):
+    _tasks = getattr(asyncio.tasks, "_current_tasks", _tasks)
+"""What runs now, by loop; not public, and kept otherwise from Python 3.14 on."""
 _new_event = tuple.__new__
 
 
@@ -343,6 +346,16 @@ def _delivery(hooks: list[Hook]) -> Hook | None:
     return deliver
 
 
+def _idle(wants: list[Callable[[], bool]], sinks: int) -> Callable[[], bool] | None:
+    """Build what asks whether no sink wants anything; None where one of them does not say."""
+    if not wants or len(wants) < sinks:
+        return None
+    if sinks > 1:
+        return lambda: not any(want() for want in wants)
+    (only,) = wants
+    return lambda: not only()
+
+
 class Tracer:
     """Ties operations to clock, ids and sinks; permanent, while `configure` swaps what it holds.
 
@@ -430,9 +443,7 @@ class Tracer:
             for name in ("started", "reached", "finished")
         )
         self.live = any((self.on_started, self.on_reached, self.on_finished))
-        wants = [o.sink.wants for o in outlets]
-        can_be_idle = bool(outlets) and all(overrides(o.sink, "wants") for o in outlets)
-        self.idle: Callable[[], bool] | None = (lambda: not any(want() for want in wants)) if can_be_idle else None
+        self.idle = _idle([o.sink.wants for o in outlets if overrides(o.sink, "wants")], len(outlets))
 
     def begin(
         self,
@@ -469,30 +480,25 @@ class Tracer:
                     live._charge = parent._charge if parent._spec.is_block else parent
         if self.eager_ids:
             live._make_ids()
-        # Asking for the loop costs 3.11 a system call, 0.15 µs: first a look where the last task of this thread was.
-        task = _tasks.get(token.loop)
-        if task is None:
-            # And asking for the loop before the task: current_task() raises where there is none, which costs 1 µs.
-            token.loop = loop = _get_running_loop()
-            task = None if loop is None else _current_task(loop)
-        if task is not None:
-            live.task = task.get_name()
+        if _tasks:  # else no thread is in a task
+            # Asking for the loop costs 3.11 a system call, 0.15 µs: first a look where this thread's last task was.
+            task = _tasks.get(token.loop)
+            if task is None:
+                # And asking for the loop before the task: current_task() raises where there is none, which costs 1 µs.
+                token.loop = loop = _get_running_loop()
+                task = None if loop is None else _current_task(loop)
+            if task is not None:
+                live.task = task.get_name()
         wall_ns, monotonic_ns = self.wall_ns, self.monotonic_ns
         live.start = wall_ns()
         live.start_mono = monotonic_ns()
         if self.on_started is not None:
-            self.on_started(
-                Started(
-                    live.operation_id,
-                    spec.name,
-                    live.description,
-                    live.key,
-                    live.trace_id,
-                    live.span_id,
-                    live.parent_id,
-                    live.start,
-                )
-            )
+            trace, span = live._ids or live._make_ids()
+            operation_id, (key, description, _, _) = live._operation_id or live.operation_id, details
+            parent_id, start = None if live._origin is None else live.parent_id, live.start
+            # Past NamedTuple's own constructor, as in `reach`.
+            event = operation_id, spec.name, description, key, f"{trace:032x}", f"{span:016x}", parent_id, start
+            self.on_started(_new_event(Started, event))
         return live
 
     def too_late(self) -> None:
