@@ -283,9 +283,12 @@ START_PARTS, CHECKPOINT_PARTS = 2, 4
 
 
 def _plain(words: Words) -> dict[str, re.Pattern[str]]:
-    """Build the patterns of one language's usual lines, by the first letter of the word."""
+    """Build the patterns of one language's usual lines, by the first letter of the word.
+
+    What stands before the last dot is not looked at again: a line of a million dots would take an hour.
+    """
     seconds = r"(\d+\.\d{3})s"
-    checkpoint = rf"{words.checkpoint}: ([^ ]+)\.([^ %]+) - ([^|]*) \| {words.elapsed}: {seconds}\r?\n?"
+    checkpoint = rf"{words.checkpoint}: (?>([^ ]+)\.)([^ %]++) - ([^|]*) \| {words.elapsed}: {seconds}\r?\n?"
     done = rf"{words.done}: ([^ ]+) - ([^|]*) \| {words.took}: {seconds}(?: \| (?!{WEIGHT}=)(\w+)=([^|\\\r\n]*))?\r?\n?"
     start = rf"{words.start}: ([^ ]+) - (.*)"
     patterns = {words.start: start, words.checkpoint: checkpoint, words.done: done}
@@ -310,7 +313,7 @@ def _plain_block(words: Words) -> re.Pattern[str]:
     # Found by its end: searching for all of the marker takes half as long again.
     marker = rf"\[PERF\] (?<={re.escape(MARKER.encode().decode('latin-1'))})"
     return re.compile(
-        rf"{marker}(?:{checkpoint}: ([!-~]+)\.([^ %\n]++) - .*\| {elapsed}: {seconds}\r?$"
+        rf"{marker}(?:{checkpoint}: (?>([!-~]+)\.)([^ %\n]++) - .*\| {elapsed}: {seconds}\r?$"
         rf"|{start}: ([!-~]++) - "
         rf"|{done}: (([!-~]+)_[0-9a-f]{{16}}|[!-~]++) - .*\| {took}: {seconds}{field}\r?$)",
         re.ASCII | re.MULTILINE,
@@ -384,7 +387,11 @@ def split_body(body: str) -> tuple[str, str]:
 
 
 _SPAN = re.compile(r"[0-9a-f]{16}").fullmatch
-_CHECKPOINT_OF_TIMED = re.compile(r"(.+?_[0-9a-f]{16})\.(\S+)")
+_MADE_AND_DOT = re.compile(r"_[0-9a-f]{16}\.")
+_TRIES = 100
+"""How many places are tried at which an id may end: with all, a line of a million dots would take an hour."""
+_LONGEST = 20_000
+"""Characters of an id in which is looked for where another one ends; what is longer is taken whole."""
 
 
 def split_checkpoint(body: str, started: Container[str]) -> tuple[str, str, str]:
@@ -397,15 +404,25 @@ def split_checkpoint(body: str, started: Container[str]) -> tuple[str, str, str]
     operation_id, _, name = subject.rpartition(".")
     if operation_id in started:  # nearly always
         return operation_id, unquote(name) if "%" in name else name, text
-    at = len(subject)
-    while (at := subject.rfind(".", 0, at)) > 0:
+    for at in _ends(subject, "."):
         if subject[:at] in started:
             return subject[:at], unquote(subject[at + 1 :]), text
-    made = _CHECKPOINT_OF_TIMED.fullmatch(subject)
-    if made:
-        return made[1], unquote(made[2]), text
+    word = subject.rsplit(None, 1)[-1:]
+    made = _MADE_AND_DOT.search(subject, max(1, len(subject) - len(word[0]))) if word else None
+    if made and made.end() < len(subject) and not subject[-1].isspace():
+        return subject[: made.end() - 1], unquote(subject[made.end() :]), text
     operation_id, dot, name = subject.rpartition(".")
     return (operation_id, unquote(name), text) if dot and operation_id else (subject, "", text)
+
+
+def _ends(text: str, separator: str) -> Iterator[int]:
+    """Give the places of a separator where an id or a name may end, the last first."""
+    at = len(text)
+    for _ in range(_TRIES if at <= _LONGEST else 0):
+        at = text.rfind(separator, 0, at)
+        if at <= 0:
+            return
+        yield at
 
 
 class Identity(NamedTuple):
@@ -435,8 +452,7 @@ def split_id(operation_id: str, key: str | None = None, names: Container[str] = 
     whole = _decoded(rest, made)
     if key is None and whole in names:
         return Identity(whole, None, span)
-    at = len(rest)
-    while (at := rest.rfind("_", 0, at)) > 0:
+    for at in _ends(rest, "_"):
         name, part = _decoded(rest[:at], made), _decoded(rest[at + 1 :], made)
         if key in (part, escape(part)) or (key is None and name in names):
             return Identity(name, part, span)

@@ -148,6 +148,26 @@ def test_all_cores_read_a_large_log(tmp_path, monkeypatch):
     assert counted(str(path)) == by_lines(str(path))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "检查点: " + "a." * 400_000,
+        "检查点: " + "a." * 400_000 + " - x | 已耗时: 0.001s",
+        "检查点: " + "_0123456789abcdef." * 40_000 + " x - y | 已耗时: 0.001s",
+        "开始: " + "a_" * 400_000 + " - x",
+        "完成: " + "a_" * 400_000 + " - x | 耗时: 0.001s",
+        "完成: b" + "%5f_" * 200_000 + "_00000000000000ab - x | 耗时: 0.001s | k=v",
+        "完成: " + "a - " * 200_000 + " | 耗时: 0.001s",
+        "完成: x - " + "| 耗时: 0.001s " * 50_000,
+    ],
+)
+def test_a_line_of_a_million_dots_takes_no_longer_than_another(tmp_path, body):
+    """Where each of them may end an id, trying all takes an hour: the test would be killed."""
+    path = tmp_path / "bot.log"
+    path.write_text(f"{MARK}开始: x_1_00000000000000ab - x\n{MARK}{body}\n", encoding="utf-8")
+    assert counted(str(path)) == by_lines(str(path))
+
+
 def test_the_longest_line_does_not_fill_the_memory(tmp_path):
     """Its beginning is looked at, what comes after it is read."""
     path = tmp_path / "bot.log"
