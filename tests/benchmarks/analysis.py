@@ -16,7 +16,7 @@ from perftrace.analysis.compare import compare
 from perftrace.analysis.trend import trend
 from perftrace.analysis.whatif import whatif
 from perftrace.analysis.why import why
-from perftrace.cli import _SELDOM
+from perftrace.cli import SELDOM
 from perftrace.core.record import Record
 
 SIZES = (1_000, 10_000, 100_000)
@@ -57,7 +57,7 @@ def traces(count):
 
 
 def main():
-    gc.set_threshold(*_SELDOM)  # as the command line does
+    gc.set_threshold(*SELDOM)  # as the command line does
     print(f"Python {sys.version.split()[0]}")
     for size in SIZES:
         records = traces(size)

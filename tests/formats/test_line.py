@@ -141,6 +141,9 @@ def test_words_of_the_format_inside_a_text_do_not_mislead():
         ("a.b.c - x", set(), ("a.b", "c", "x")),
         ("a.get%20user - x", set(), ("a", "get user", "x")),
         ("nodot - x", set(), ("nodot", "", "x")),
+        ("job.1." + "." * 4096 + " - x", {"job.1"}, ("job.1", "." * 4096, "x")),
+        ("_0123456789abcdef. b.c - x", set(), ("_0123456789abcdef. b", "c", "x")),
+        ("a b_0123456789abcdef.c.d - x", set(), ("a b_0123456789abcdef", "c.d", "x")),
     ],
 )
 def test_a_checkpoint_belongs_to_the_longest_known_id(body, started, expected):
@@ -159,6 +162,9 @@ def test_a_checkpoint_belongs_to_the_longest_known_id(body, started, expected):
         ("upload_a%20b_00000000000000ff", "a b", (), Identity("upload", "a b", 255)),
         ("upload_bob_00000000000000ff", None, {"upload"}, Identity("upload", "bob", 255)),
         ("job_7", None, (), Identity("job", "7", 0)),
+        (f"a_{'_' * 4096}_00000000000000ff", None, {"a"}, Identity("a", "_" * 4096, 255)),
+        (f"a%20b_{'_' * 4096}_00000000000000ff", "_" * 4096, (), Identity("a b", "_" * 4096, 255)),
+        ("a%20b_%2520_00000000000000ff", "%20", (), Identity("a b", "%20", 255)),
         ("100%25", None, (), Identity("100%25", None, 0)),
         ("1757421666", None, (), Identity("1757421666", None, 0)),
         ("Bot.on%20click_00000000000000ff", None, (), Identity("Bot.on click", None, 255)),
