@@ -8,6 +8,7 @@ from perftrace.core.record import Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
 from perftrace.sinks.logrecord import RecordMaker
+from perftrace.sinks.logwriter import fitted, write
 
 LOGGER = logging.getLogger("performance_monitor")
 """Where lines and perftrace's own warnings go."""
@@ -73,32 +74,36 @@ def _not_silenced(level: int) -> bool:
 
 
 def _log(level: int, line: str, time_ns: int) -> None:
-    record = _RECORDS.make(level, line, time_ns)
     kind = type(LOGGER)
     if kind.handle is not _handle or kind.callHandlers is not _call_handlers:  # a monitoring agent's, as Sentry's
+        record = _RECORDS.make(level, line, time_ns)
         for handler in _handlers():
             _fit(record, handler)
         LOGGER.handle(record)
         return
     # `handle` and `callHandlers` in one: with `_fit` in a walk of its own, a line cost a tenth more.
+    made: logging.LogRecord | None = None
     if LOGGER.filters:
-        answer: object = LOGGER.filter(record)
+        made = _RECORDS.make(level, line, time_ns)
+        answer: object = LOGGER.filter(made)
         if not answer:
             return
         if isinstance(answer, logging.LogRecord):  # from Python 3.12 on, a filter may give another record
-            record = answer
+            made = answer
+    is_plain = made is None and _RECORDS.are_plain()
     has_handlers = False
     logger: logging.Logger | None = LOGGER
     while logger is not None:
         for handler in logger.handlers:
             has_handlers = True
-            if level >= handler.level:
-                _fit(record, handler)
-                handler.handle(record)
-                record.msg = line
+            if level >= handler.level and not (is_plain and write(handler, _RECORDS, level, line, time_ns)):
+                if made is None:
+                    made = _RECORDS.make(level, line, time_ns)
+                _hand(made, handler)
         logger = logger.parent if logger.propagate else None
     if has_handlers:
         return
+    record = made or _RECORDS.make(level, line, time_ns)
     if LOGGER.level == logging.NOTSET:
         _STANDARD_ERROR.handle(record)
     else:
@@ -113,27 +118,18 @@ def _handlers() -> Iterator[logging.Handler]:
         logger = logger.parent if logger.propagate else None
 
 
+def _hand(record: logging.LogRecord, handler: logging.Handler) -> None:
+    """Let a handler have a record with what its stream can encode."""
+    whole = record.msg
+    _fit(record, handler)
+    handler.handle(record)
+    if whole is not record.msg:  # escaped for this one only
+        record.msg = whole
+
+
 def _fit(record: logging.LogRecord, handler: logging.Handler) -> None:
     """Escape what the handler's stream could not encode: it would print a traceback and lose the line."""
-    stream = getattr(handler, "stream", None)
-    encoding = getattr(stream, "encoding", None)
-    if encoding not in _WIDE and isinstance(encoding, str):
-        record.msg = _fitting(record.msg, encoding, getattr(stream, "errors", None) or "strict")
-
-
-_WIDE = {None, "utf-8", "UTF-8", "utf8", "utf-16", "utf-32"}
-"""Encodings that know every character, as streams call them."""
-
-
-def _fitting(line: str, encoding: str, errors: str) -> str:
-    """Escape what the stream of one of the application's handlers could not encode."""
-    try:
-        line.encode(encoding, errors)
-    except UnicodeError:
-        return line.encode(encoding, "backslashreplace").decode(encoding)
-    except LookupError:  # an encoding that Python does not know: the handler's own matter
-        return line
-    return line
+    record.msg = fitted(record.msg, getattr(handler, "stream", None))
 
 
 class _StandardError(logging.Handler):

@@ -22,13 +22,18 @@ class RecordMaker:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self.name = logger.name
         self._learnt_with: bool | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
+    def are_plain(self) -> bool:
+        """Tell whether nobody has put something of his own in place of `logging`'s records."""
+        return logging.getLogRecordFactory() is LogRecord and Logger.makeRecord is _make_record
+
     def make(self, level: int, line: str, time_ns: int) -> LogRecord:
         """Make the record of a line that tells of a moment, in Unix nanoseconds."""
-        if logging.getLogRecordFactory() is not LogRecord or Logger.makeRecord is not _make_record:
+        if not self.are_plain():
             return self._timed(self._constructed(level, line), time_ns)
         if self._learnt_with is not logging.logProcesses:
             self._learn()
