@@ -214,7 +214,7 @@ def _call(
     begin, get_current, set_current, reset_current = tracer.begin, current.get, current.set, current.reset
 
     def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
-        if not tracer.live or (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
+        if (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
             return function(*args, **kwargs)
         live = begin(spec, common if read is None else read(args, kwargs), get_current(), thread.token)
         token = set_current(live)
@@ -243,7 +243,7 @@ def _steps_call(
 
     def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
         inner = function(*args, **kwargs)
-        if not tracer.live or (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
+        if (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
             return inner
         # Filled in here, past a constructor of its own, as `begin` does.
         timed: Any = steps()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import BuiltinMethodType
 from typing import Any, ClassVar, TypeAlias
 
 from perftrace.core.record import Reached, Record, Started
@@ -16,7 +17,10 @@ class Sink:
     """
 
     is_leaf: ClassVar[bool] = False
-    """True promises that no hook runs foreign code, so that nothing can be traced while it is called."""
+    """True promises that no hook runs foreign code, so that nothing can be traced while it is called.
+
+    A hook of such a sink that is a function in C, as a list's or a queue's own, must not raise.
+    """
 
     def open(self) -> None:
         """Get ready: called when it is configured and anew in each forked child, which begins with nothing.
@@ -110,23 +114,42 @@ class Outlet:
         report: Callable[[Sink, BaseException], object],
         current: "ContextVar[Any]",
         untraced: object,
+        finishes: Callable[[], int],
     ) -> None:
         """Wrap a sink.
 
         report: told of the sink's first exception. untraced: what `current` is while the sink works, so that
-        what its own work traces is counted, no more.
+        what its own work traces is counted, no more. finishes: counts what the tracer handed on, to any sink.
         """
         self.sink = sink
         self._report = report
         self._current = current
         self._untraced = untraced
+        self._finishes = finishes
+        self._is_bare = self.sink.is_leaf and type(sink.finished) is BuiltinMethodType
+        """Whether the hook for finished operations is a function in C, which does nothing but put the record away:
+        it is called as it is, with nothing of ours around it, which would cost three times as much. What it was
+        handed is what the tracer handed on meanwhile."""
+        self._is_attached = False
         self._begin_books()
 
     def _begin_books(self) -> None:
+        self._attached_at = self._finishes()
         self._accepted = 0
         self._failed = 0
         self._errors = 0
         self._lost_before = 0
+
+    def attach(self, is_attached: bool) -> None:
+        """Note whether the tracer hands on to this sink from now on."""
+        self._accepted = self._handed()
+        self._attached_at = self._finishes()
+        self._is_attached = is_attached
+
+    def _handed(self) -> int:
+        """Count the events that were handed to the sink."""
+        is_counting = self._is_bare and self._is_attached
+        return self._accepted + (self._finishes() - self._attached_at if is_counting else 0)
 
     def open(self) -> None:
         """Open the sink; raises what it raises."""
@@ -151,7 +174,9 @@ class Outlet:
         """Make one hook safe; None if the sink does nothing there."""
         if not overrides(self.sink, name):
             return None
-        deliver = getattr(self.sink, name)
+        deliver: Hook = getattr(self.sink, name)
+        if name == "finished" and self._is_bare:
+            return deliver
         untraced, enter, leave = self._untraced, self._current.set, self._current.reset
 
         def call_leaf(event: Any) -> None:
@@ -209,7 +234,8 @@ class Outlet:
         if self._failed:
             dropped["error"] = dropped.get("error", 0) + self._failed
         pending = self.sink.pending()
-        return Books(self._accepted, self._accepted - pending - sum(dropped.values()), pending, dropped, self._errors)
+        handed = self._handed()
+        return Books(handed, handed - pending - sum(dropped.values()), pending, dropped, self._errors)
 
 
 def overrides(sink: Sink, hook: str) -> bool:

@@ -34,7 +34,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def make(self, number, file_bytes):
         sink = Background(DirectorySink(self.folder, file_bytes=file_bytes), capacity=CAPACITY, interval=60)
-        outlet = Outlet(sink, lambda sink, error: None, current, None)
+        outlet = Outlet(sink, lambda sink, error: None, current, None, lambda: 0)
         outlet.open()
         self.writers[number] = outlet
         self.given[number] = []
