@@ -527,10 +527,10 @@ class Tracer:
         # The plain case inline: a call of `reach` costs as much as all of this.
         if (
             type(live) is Live
-            and not attributes
             and type(name) is str
             and len(name) <= TEXT_LIMIT
             and (description is NOTHING or (type(description) is str and len(description) <= TEXT_LIMIT))
+            and not attributes
         ):
             marks: list[Mark] = live.marks  # type: ignore[assignment]
             if len(marks) < MAX_CHECKPOINTS:

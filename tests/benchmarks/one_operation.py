@@ -16,9 +16,9 @@ import time
 
 CALLS = 20_000
 """A run is as long as it takes for what a peer leaves to a thread of its own to be paid for within."""
-REPEATS = 5
+REPEATS = 3
 """Of a run; its cost is their median."""
-ROUNDS = 4
+ROUNDS = 8
 """Of all peers by turns, each in a new process; its cost is the least of these medians."""
 CHECKPOINTS = ("get_user", "check_points", "set_state", "send_reply")
 
