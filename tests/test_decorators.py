@@ -201,6 +201,18 @@ def test_slow_is_marked_from_its_threshold_on(records, clock):
     assert [r.slow for r in records] == [False, True]
 
 
+def test_what_is_not_enabled_stays_as_it_is(records):
+    """The function itself, also where it was timed before; and it can be timed again."""
+
+    def function():
+        return 1
+
+    assert timed(enabled=False)(function) is function
+    assert timed(enabled=False)(timed(function)) is function
+    assert timed(operation="f")(timed(enabled=False)(function))() == 1
+    assert [r.name for r in records] == ["f"]
+
+
 @pytest.mark.parametrize("kind", ["function", "coroutine"])
 def test_enabled_is_a_constant_or_a_question_per_call(records, kind):
     """Off, the function runs as if undecorated."""
