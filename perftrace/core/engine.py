@@ -156,9 +156,24 @@ class Live(Fields):
         error: what ended it, which decides the outcome; without one it is `outcome`.
         done: what to say at the finish, in place of what was said at the start.
         """
+        now = self._spec.tracer.monotonic_ns()
+        if error is not None:
+            outcome = outcome_of(error)
+            is_error = outcome == "error"
+            self._failure = (outcome, type(error).__name__, plain(error)) if is_error else (outcome, None, None)
+        elif outcome != "ok":  # else `fail` may have decided it
+            self._failure = (outcome, None, None)
+        if done:
+            key, description, _, attributes = self._details
+            self._details = (key, description, plain(done), attributes)
+        return self.finish(now)
+
+    def finish(self, now: int) -> Record | None:
+        """Finish the operation as it is: what `end` does where there is nothing to add, which most runs call at once.
+
+        now: nanoseconds of the monotonic clock.
+        """
         tracer: Tracer = self._spec.tracer
-        read_clock = tracer.monotonic_ns  # not called as a method: a slot is found faster as an attribute
-        now = read_clock()
         duration = now - self.start_mono
         if duration < 0:
             duration = 0
@@ -169,25 +184,15 @@ class Live(Fields):
                 around = self._charge
                 if around is not None and around._held_by is held_by:
                     around._inner += duration
-                self._held_by = None
             else:
                 self.let_go(now)
-        if error is not None:
-            outcome = outcome_of(error)
-            is_error = outcome == "error"
-            self._failure = (outcome, type(error).__name__, plain(error)) if is_error else (outcome, None, None)
-        elif outcome != "ok":  # else `fail` may have decided it
-            self._failure = (outcome, None, None)
-        if done:
-            key, description, _, attributes = self._details
-            self._details = (key, description, plain(done), attributes)
         if self._thread.pid == tracer.pid:
             self.sequence = tracer.sequence = tracer.sequence + 1
             hand_on = tracer.on_finished
         else:  # in a forked child, what began in the parent is the parent's to tell
             self.sequence = 0
             hand_on = None
-        self._charge = self._handle = None
+        self._held_by = self._charge = self._handle = None
         self.__class__ = Record  # type: ignore[assignment]  # nothing is copied: see Fields
         record: Record = self  # type: ignore[assignment]
         if hand_on is not None:
@@ -329,6 +334,9 @@ class Untraced(Live):
         """Keep no account."""
 
     def end(self, error: BaseException | None = None, outcome: Outcome = "ok", done: str = "") -> None:
+        """Make no record."""
+
+    def finish(self, now: int) -> None:
         """Make no record."""
 
 
@@ -651,7 +659,7 @@ class Steps(_Stepping):
         except StopIteration:
             _reset_current(token)
             if type(live) is Live:
-                live.end()
+                live.finish(self._spec.tracer.monotonic_ns())
             raise
         except BaseException as error:
             _reset_current(token)
