@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from perftrace.core.record import Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
-from perftrace.sinks.logrecord import RecordMaker
+from perftrace.sinks.logrecord import RecordMaker, is_own
 from perftrace.sinks.logwriter import fitted, write
 
 LOGGER = logging.getLogger("performance_monitor")
 """Where lines and perftrace's own warnings go."""
 _is_enabled_for = LOGGER.isEnabledFor
-_handle, _call_handlers = logging.Logger.handle, logging.Logger.callHandlers
+_handle, _call_handlers = (
+    method if is_own(method) else None for method in (logging.Logger.handle, logging.Logger.callHandlers)
+)
 
 
 class LogSink(Sink):

@@ -5,8 +5,19 @@ import logging
 import os
 import threading
 from logging import Logger, LogRecord
+from types import FunctionType
 
-_make_record, _new = Logger.makeRecord, object.__new__
+_new = object.__new__
+
+
+def is_own(method: object) -> bool:
+    """Tell whether a method is `logging`'s own; a monitoring agent may have been there before this import."""
+    return type(method) is FunctionType and method.__globals__ is vars(logging)
+
+
+_make_record, _get_message = (
+    method if is_own(method) else None for method in (Logger.makeRecord, LogRecord.getMessage)
+)
 _HAS_TASK_NAME = "taskName" in LogRecord("", 0, "", 0, "", (), None).__dict__  # from Python 3.12 on
 _PLACE = ("(unknown file)", 0)
 """No caller is looked for: finding one costs more than the line, and would find perftrace."""
@@ -29,7 +40,9 @@ class RecordMaker:
 
     def are_plain(self) -> bool:
         """Tell whether nobody has put something of his own in place of `logging`'s records."""
-        return logging.getLogRecordFactory() is LogRecord and Logger.makeRecord is _make_record
+        if Logger.makeRecord is not _make_record or LogRecord.getMessage is not _get_message:
+            return False
+        return logging.getLogRecordFactory() is LogRecord
 
     def make(self, level: int, line: str, time_ns: int) -> LogRecord:
         """Make the record of a line that tells of a moment, in Unix nanoseconds."""

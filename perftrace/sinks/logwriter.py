@@ -11,10 +11,9 @@ import operator
 import os
 import re
 import time
-from types import FunctionType
 from typing import Any, NamedTuple
 
-from perftrace.sinks.logrecord import RecordMaker
+from perftrace.sinks.logrecord import RecordMaker, is_own
 
 _WIDE = {None, "utf-8", "UTF-8", "utf8", "utf-16", "utf-32"}
 """Encodings that know every character, as streams call them."""
@@ -42,8 +41,7 @@ _STYLING = operator.attrgetter("format", "usesTime")
 
 def _untouched(methods: tuple[object, ...]) -> tuple[object, ...] | None:
     """Give methods as they are; None if somebody has put one in place of `logging`'s."""
-    are_own = all(type(method) is FunctionType and method.__globals__ is vars(logging) for method in methods)
-    return methods if are_own else None
+    return methods if all(map(is_own, methods)) else None
 
 
 class _Handlers(NamedTuple):

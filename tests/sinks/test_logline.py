@@ -162,6 +162,42 @@ os._exit(0)
     run_python(code)
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "Logger.handle",
+        "Logger.callHandlers",
+        "Logger.makeRecord",
+        "LogRecord.getMessage",
+        "Handler.handle",
+        "StreamHandler.emit",
+        "Formatter.format",
+        "PercentStyle.format",
+    ],
+)
+@pytest.mark.parametrize("when", ["before the import", "after it"])
+def test_what_an_agent_put_into_logging_before_or_after_the_import_sees_each_line(method, when):
+    """Agents are often the first that a program imports."""
+    patch = f"""
+original, seen = logging.{method}, []
+logging.{method} = lambda *args: seen.append(1) or original(*args)
+"""
+    code = f"""
+import logging, sys
+logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+{patch if when == "before the import" else ""}
+import perftrace
+with perftrace.operation("first"): pass
+{patch if when == "after it" else ""}
+seen.clear()
+with perftrace.operation("second"): pass
+assert len(seen) == 2, seen
+"""
+    lines = run_python(code, PYTHONUTF8="1").decode().splitlines()
+    assert len(lines) == 4
+    assert f"INFO {CLOCK}开始: second_" in lines[2]
+
+
 @pytest.mark.parametrize("method", ["handle", "callHandlers", "makeRecord"])
 def test_what_a_monitoring_agent_put_into_logging_is_called(clock, caplog, monkeypatch, method):
     """As for any other line."""
