@@ -91,3 +91,20 @@ def test_a_forked_childs_books_begin_anew():
     assert accepted() == [3]
     os.close(reader)
     os.close(writer)
+
+
+def test_a_subclass_may_choose_what_it_keeps():
+    """Its own hook is called, and may call the sink's."""
+
+    class Slow(MemorySink):
+        def finished(self, record):
+            if record.name == "b":
+                super().finished(record)
+
+    sink = Slow()
+    perftrace.configure(sinks=[sink])
+    for name in "abb":
+        with perftrace.operation(name):
+            pass
+    assert [r.name for r in sink.records()] == ["b", "b"]
+    assert accepted() == [3]
