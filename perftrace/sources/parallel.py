@@ -43,7 +43,9 @@ def read_parts(path: str, size: int, slowest: int) -> Iterator[Read]:
     try:
         yield from pool.map(_read_part, [path] * len(starts), starts, [slowest] * len(starts))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Waited for: else, at the interpreter's exit, one report in a hundred printed a traceback of the pool's own,
+        # which woke up a thread that had just gone.
+        pool.shutdown(cancel_futures=True)
 
 
 def _be_quiet() -> None:

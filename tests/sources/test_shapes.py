@@ -1,8 +1,10 @@
 """Logs counted block by block, and in parts on all cores: the same answer as line by line."""
 
 import dataclasses
+import multiprocessing
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -198,6 +200,17 @@ if __name__ == "__main__":
         parallel.ProcessPoolExecutor = refuse
     sys.exit(main(["report", "--language", "en", sys.argv[2]]))
 """
+
+
+def test_no_process_is_left_behind(tmp_path, monkeypatch):
+    """Nor a thread that looks after them, which would be woken up at the exit: all are gone once the file is read."""
+    log = tmp_path / "bot.log"
+    log.write_text(f"{MARK}开始: a_1_00000000000000aa - x\n" * 400, encoding="utf-8")
+    monkeypatch.setattr(parallel, "PART", 2000)
+    before = set(threading.enumerate())
+    assert len(list(parallel.read_parts(str(log), log.stat().st_size, SLOWEST))) > 10
+    assert multiprocessing.active_children() == []
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize("case", ["fork", "spawn", "killed", "no semaphores", "standard input"])
