@@ -131,7 +131,8 @@ def _hand(record: logging.LogRecord, handler: logging.Handler) -> None:
 
 def _fit(record: logging.LogRecord, handler: logging.Handler) -> None:
     """Escape what the handler's stream could not encode: it would print a traceback and lose the line."""
-    record.msg = fitted(record.msg, getattr(handler, "stream", None))
+    if isinstance(record.msg, str):  # a filter may have put anything there
+        record.msg = fitted(record.msg, getattr(handler, "stream", None))
 
 
 class _StandardError(logging.Handler):

@@ -212,3 +212,22 @@ def test_what_a_monitoring_agent_put_into_logging_is_called(clock, caplog, monke
     with caplog.at_level(logging.INFO, "performance_monitor"), perftrace.operation("a"):
         pass
     assert (len(called), len(caplog.messages)) == (2, 2)
+
+
+def test_a_filter_may_put_anything_in_place_of_a_line():
+    """As with any logger, on a narrow stream too; nothing is lost."""
+    code = """
+import io, logging, perftrace
+raw = io.BytesIO()
+logging.basicConfig(level=logging.INFO, handlers=[logging.StreamHandler(io.TextIOWrapper(raw, encoding="ascii"))])
+
+def count(record):
+    record.msg = {"length": 1}
+    return True
+
+logging.getLogger("performance_monitor").addFilter(count)
+with perftrace.operation("a"): pass
+assert perftrace.stats()["sinks"][0]["dropped"] == {}, perftrace.stats()
+assert raw.getvalue().count(b"{'length': 1}") == 2, raw.getvalue()
+"""
+    assert run_python(code) == b""
