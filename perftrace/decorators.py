@@ -11,6 +11,7 @@ import decorator
 import wrapt
 
 from perftrace.arguments import Arguments, Wanted
+from perftrace.core.clock import earlier
 from perftrace.core.engine import (
     AsyncGeneratorSteps,
     Block,
@@ -217,7 +218,7 @@ def _call(
             live.end(error)
             raise
         reset_current(token)
-        read_clock = tracer.monotonic_ns  # not called as a method: a slot is found faster as an attribute
+        read_clock = tracer.now  # not called as a method: a slot is found faster as an attribute
         live.finish(read_clock())
         return result
 
@@ -364,7 +365,7 @@ class _QueuedBlock(Block):
         live = super()._begin()
         if live is not self._tracer.untraced:
             live.start -= self._queued_ns
-            live.start_mono -= self._queued_ns
+            live._begun = earlier(live._begun, self._queued_ns)
             live.reach("queue", "", {})
         return live
 

@@ -13,7 +13,8 @@ from enum import Enum
 from importlib.metadata import entry_points
 from typing import Any, TypedDict, cast, get_args
 
-from perftrace.core.engine import Clock, SystemClock, Tracer, current, thread
+from perftrace.core.clock import Clock, SystemClock
+from perftrace.core.engine import Tracer, current, thread
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record, ThreadName
 from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from perftrace.core.engine import Clock
+from perftrace.core.clock import Clock
 from perftrace.core.ids import Ids
 from perftrace.core.record import Record
 from perftrace.core.sink import CallableSink

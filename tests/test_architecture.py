@@ -29,7 +29,7 @@ FLOORS = (
 )
 """From the ground up; a name is a file or folder right under the package."""
 
-CORE = ("ids", "record", "sink", "engine")
+CORE = ("clock", "ids", "record", "sink", "engine")
 """The order of the core's own files."""
 
 CORE_NEEDS = {"wrapt", "decorator"}
@@ -109,7 +109,7 @@ def test_third_party_packages_are_the_required_two(path):
 
 
 def test_core_files_import_only_lower_siblings():
-    """ids, record, sink, engine: in this order."""
+    """clock, ids, record, sink, engine: in this order."""
     for path in (PACKAGE / "core").glob("*.py"):
         here = module_of(path)
         if len(here) < 2:

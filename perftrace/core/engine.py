@@ -9,13 +9,13 @@ import asyncio
 import os
 import sys
 import threading
-import time
 import types
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextvars import ContextVar, Token
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
+from perftrace.core.clock import Clock, SystemClock, reader
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import (
     NO_ATTRIBUTES,
@@ -23,7 +23,6 @@ from perftrace.core.record import (
     Details,
     Event,
     Fields,
-    Mark,
     Outcome,
     Reached,
     Record,
@@ -39,23 +38,6 @@ NOTHING = ""
 """The text of whoever gives none."""
 MAX_CHECKPOINTS = 10_000
 """The most checkpoints that one operation keeps; the rest is counted."""
-
-
-class Clock(Protocol):
-    """Where a tracer reads the time."""
-
-    def monotonic_ns(self) -> int:
-        """Give nanoseconds that never step back; only differences mean anything."""
-
-    def wall_ns(self) -> int:
-        """Give nanoseconds since the Unix epoch, UTC; may step when the clock is set."""
-
-
-class SystemClock:
-    """The clocks of the machine."""
-
-    monotonic_ns = staticmethod(time.perf_counter_ns)
-    wall_ns = staticmethod(time.time_ns)
 
 
 class RemoteParent:
@@ -98,19 +80,20 @@ class Live(Fields):
     def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
         """Mark a moment; returns the seconds since the start, or None if it has ended."""
         tracer: Tracer = self._spec.tracer
-        elapsed = tracer.monotonic_ns() - self.start_mono
+        now = tracer.now()
         name, description = plain(name), plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
-        marks: list[Mark] = self.marks  # type: ignore[assignment]
+        marks: list[Any] = self._marks  # type: ignore[assignment]
         if len(marks) < MAX_CHECKPOINTS:
-            marks.append((name, description, elapsed, kept))
+            marks.append((name, description, now, kept))
         else:
             tracer.overflowed_checkpoints += 1
         if tracer.on_reached is not None:
             operation_id = self._operation_id or self.operation_id
+            elapsed = round((now - self._begun) * 1e9)
             # Past NamedTuple's own constructor, which costs more than twice as much.
             tracer.on_reached(_new_event(Reached, (operation_id, name, description, elapsed, self.start, kept)))
-        return elapsed / 1e9
+        return now - self._begun  # type: ignore[no-any-return]
 
     def annotate(self, attributes: Mapping[str, object]) -> None:
         """Add attributes."""
@@ -128,17 +111,17 @@ class Live(Fields):
             self._handle = Operation(self)
         return self._handle  # type: ignore[no-any-return]
 
-    def hold(self, token: ThreadName, now: int) -> None:
+    def hold(self, token: ThreadName, now: Any) -> None:
         """Note that a thread begins a further step of this operation's own code."""
         self._held_by = token
         self._step_start = now
 
-    def let_go(self, now: int) -> None:
+    def let_go(self, now: Any) -> None:
         """Note that the step is over, and charge it to the operation whose step it ran inside, if any."""
         stepped = self._stepped
-        step = now - (self.start_mono if stepped is None else self._step_start)
+        step = now - (self._begun if stepped is None else self._step_start)
         if step < 0:  # a clock that was handed in may step back
-            step = 0
+            step = 0.0
         if stepped is None:
             self._stepped = (step, step, 1)
         else:
@@ -156,7 +139,7 @@ class Live(Fields):
         error: what ended it, which decides the outcome; without one it is `outcome`.
         done: what to say at the finish, in place of what was said at the start.
         """
-        now = self._spec.tracer.monotonic_ns()
+        now = self._spec.tracer.now()
         if error is not None:
             outcome = outcome_of(error)
             is_error = outcome == "error"
@@ -168,22 +151,19 @@ class Live(Fields):
             self._details = (key, description, plain(done), attributes)
         return self.finish(now)
 
-    def finish(self, now: int) -> Record | None:
+    def finish(self, now: Any) -> Record | None:
         """Finish the operation as it is: what `end` does where there is nothing to add, which most runs call at once.
 
-        now: nanoseconds of the monotonic clock.
+        now: a reading of the tracer's clock.
         """
         tracer: Tracer = self._spec.tracer
-        duration = now - self.start_mono
-        if duration < 0:
-            duration = 0
-        self.duration_ns = duration
+        self._ended = now
         held_by = self._held_by
         if held_by is not None:
             if self._stepped is None:  # most have but one step: `let_go` inline
                 around = self._charge
                 if around is not None and around._held_by is held_by:
-                    around._inner += duration
+                    around._inner += max(0.0, now - self._begun)
             else:
                 self.let_go(now)
         if self._thread.pid == tracer.pid:
@@ -201,11 +181,11 @@ class Live(Fields):
 
     def snapshot(self) -> Record:
         """Give what is known so far as a record with outcome None, its steps left out."""
-        changing = {"duration_ns", "sequence", "slow", "outcome", "marks"}
+        changing = {"duration_ns", "sequence", "slow", "outcome"}
         steps = {"running_ns", "longest_step_ns", "steps"}
         fields = {name: getattr(self, name) for name in Record.FIELDS if name not in changing | steps}
-        so_far = max(0, self._spec.tracer.monotonic_ns() - self.start_mono)
-        return Record(**fields, marks=tuple(self.marks), duration_ns=so_far, outcome=None)
+        so_far = round((self._spec.tracer.now() - self._begun) * 1e9)
+        return Record(**fields, duration_ns=max(0, so_far), outcome=None)
 
 
 Live.__init__ = object.__init__  # type: ignore[method-assign]  # runs no Python: a tenth of `begin`
@@ -263,7 +243,7 @@ class Operation:
         live = self._live
         if isinstance(live, Record):
             return live.duration_ns / 1e9
-        return float(live._spec.tracer.monotonic_ns() - live.start_mono) / 1e9
+        return live._spec.tracer.now() - live._begun  # type: ignore[no-any-return]
 
     def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment of this operation; returns the seconds since its start, or None if it has ended."""
@@ -330,13 +310,13 @@ class Untraced(Live):
         """Count it."""
         self._spec.tracer.reentrant += 1
 
-    def hold(self, token: ThreadName, now: int) -> None:
+    def hold(self, token: ThreadName, now: Any) -> None:
         """Keep no account."""
 
     def end(self, error: BaseException | None = None, outcome: Outcome = "ok", done: str = "") -> None:
         """Make no record."""
 
-    def finish(self, now: int) -> None:
+    def finish(self, now: Any) -> None:
         """Make no record."""
 
 
@@ -386,7 +366,7 @@ class Tracer:
         "late",
         "live",
         "misplaced",
-        "monotonic_ns",
+        "now",
         "on_finished",
         "on_reached",
         "on_started",
@@ -435,7 +415,7 @@ class Tracer:
     def set_clock(self, clock: Clock) -> None:
         """Read the time there from now on."""
         self.clock = clock
-        self.monotonic_ns, self.wall_ns = clock.monotonic_ns, clock.wall_ns
+        self.now, self.wall_ns = reader(clock), clock.wall_ns
 
     def set_ids(self, ids: Ids) -> None:
         """Take ids there from now on."""
@@ -485,7 +465,7 @@ class Tracer:
         live._held_by = None if spec.is_block else token
         live._ids = live._origin = live._charge = live._handle = live._failure = live._stepped = live.task = None
         live._inner = 0
-        live.marks = []
+        live._marks = []
         if parent is not None and isinstance(parent, _PARENTS):  # else a foreign value: no parent
             if parent is self.untraced:
                 self.reentrant += 1
@@ -509,9 +489,9 @@ class Tracer:
                 task = None if loop is None else _current_task(loop)
             if task is not None:
                 live.task = task.get_name()
-        wall_ns, monotonic_ns = self.wall_ns, self.monotonic_ns
+        wall_ns, now = self.wall_ns, self.now
         live.start = wall_ns()
-        live.start_mono = monotonic_ns()
+        live._begun = now()
         if self.on_started is not None:
             trace, span = live._ids or live._make_ids()
             operation_id, (key, description, _, _) = live._operation_id or live.operation_id, details
@@ -540,16 +520,17 @@ class Tracer:
             and (description is NOTHING or (type(description) is str and len(description) <= TEXT_LIMIT))
             and not attributes
         ):
-            marks: list[Mark] = live.marks  # type: ignore[assignment]
+            marks: list[Any] = live._marks  # type: ignore[assignment]
             if len(marks) < MAX_CHECKPOINTS:
-                now = self.monotonic_ns  # not called as a method: a slot is found faster as an attribute
-                elapsed = now() - live.start_mono
-                marks.append((name, description, elapsed, NO_ATTRIBUTES))
+                read_clock = self.now  # not called as a method: a slot is found faster as an attribute
+                now = read_clock()
+                marks.append((name, description, now, NO_ATTRIBUTES))
                 if self.on_reached is not None:
                     operation_id = live._operation_id or live.operation_id
+                    elapsed = round((now - live._begun) * 1e9)
                     event = (operation_id, name, description, elapsed, live.start, NO_ATTRIBUTES)
                     self.on_reached(_new_event(Reached, event))
-                return elapsed / 1_000_000_000  # of two ints: a third cheaper than by a float
+                return now - live._begun  # type: ignore[no-any-return]
         elif live is None:  # where nothing is timed: all that it costs
             self.orphans += 1
             return None
@@ -601,7 +582,7 @@ class _Stepping:
         if live is None:
             self._live = self._current = self._spec.tracer.begin(self._spec, self._details, current.get(), thread.token)
         elif type(live) is Live:
-            live.hold(thread.token, self._spec.tracer.monotonic_ns())
+            live.hold(thread.token, self._spec.tracer.now())
         return current.set(self._current)
 
     def _suspend(self, token: CurrentToken) -> None:
@@ -610,7 +591,7 @@ class _Stepping:
         current.reset(token)
         live = self._live
         if type(live) is Live:
-            live.let_go(self._spec.tracer.monotonic_ns())
+            live.let_go(self._spec.tracer.now())
 
     def _end(self, token: CurrentToken, error: BaseException | None, outcome: Outcome = "ok") -> None:
         """Give the context back and finish the operation, once."""
@@ -659,7 +640,7 @@ class Steps(_Stepping):
         except StopIteration:
             _reset_current(token)
             if type(live) is Live:
-                read_clock = tracer.monotonic_ns
+                read_clock = tracer.now
                 live.finish(read_clock())
             raise
         except BaseException as error:
@@ -671,21 +652,21 @@ class Steps(_Stepping):
         _reset_current(token)
         _set_class(self, self._suspended)
         if type(live) is Live:
-            live.let_go(tracer.monotonic_ns())
+            live.let_go(tracer.now())
         return result
 
     def _resume(self, value: Any = None) -> Any:
         """Run from one suspension to the next."""
         live = self._live
         if type(live) is Live:
-            live.hold(thread.token, self._spec.tracer.monotonic_ns())
+            live.hold(thread.token, self._spec.tracer.now())
         token = _set_current(self._current)
         try:
             result = self._inner.send(value)
         except StopIteration:
             _reset_current(token)
             if type(live) is Live:
-                live.finish(self._spec.tracer.monotonic_ns())
+                live.finish(self._spec.tracer.now())
             raise
         except BaseException as error:
             _reset_current(token)
@@ -695,7 +676,7 @@ class Steps(_Stepping):
         self._current = _get_current()
         _reset_current(token)
         if type(live) is Live:
-            live.let_go(self._spec.tracer.monotonic_ns())
+            live.let_go(self._spec.tracer.now())
         return result
 
     __next__ = send

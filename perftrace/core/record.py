@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
+from perftrace.core.clock import nanoseconds
+
 Scalar: TypeAlias = str | int | float | bool | None
 """What an attribute's value is once it is on a record."""
 Attributes: TypeAlias = Mapping[str, Scalar]
@@ -14,7 +16,7 @@ Attributes: TypeAlias = Mapping[str, Scalar]
 Outcome: TypeAlias = Literal["ok", "error", "cancelled", "closed", "abandoned"]
 """How an operation ended: `closed` is a coroutine or generator left early, `abandoned` one given up on."""
 Mark: TypeAlias = tuple[str, str, int, Attributes]
-"""A checkpoint as the engine keeps it: name, description, elapsed nanoseconds, attributes."""
+"""A checkpoint as plain data: name, description, elapsed nanoseconds, attributes."""
 
 NO_ATTRIBUTES: Attributes = MappingProxyType({})
 """The attributes of whatever has none: shared, so that having none costs nothing."""
@@ -120,29 +122,29 @@ class Fields:
 
     One becomes the other by a change of class, which costs a quarter of building the record anew, and
     every slot costs at the start of each call: what rarely differs shares one, and None there is the
-    usual case. Ids and checkpoints are kept as the engine has them and made into text and tuples when
+    usual case. Ids and times are kept as the engine has them and made into text and nanoseconds when
     read: most records are filtered, summed or dropped before anybody asks.
     """
 
     __slots__ = (
+        "_begun",
         "_charge",
         "_details",
+        "_ended",
         "_failure",
         "_handle",
         "_held_by",
         "_ids",
         "_inner",
+        "_marks",
         "_operation_id",
         "_origin",
         "_spec",
         "_step_start",
         "_stepped",
         "_thread",
-        "duration_ns",
-        "marks",
         "sequence",
         "start",
-        "start_mono",
         "task",
     )
 
@@ -151,7 +153,8 @@ class Fields:
     _handle: Any
     _held_by: ThreadName | None
     """The thread that runs its own code now."""
-    _step_start: int
+    _step_start: Any
+    """A reading of the clock."""
 
     def __init__(
         self,
@@ -201,17 +204,17 @@ class Fields:
         """Outcome, the exception's type and text; None if all went well."""
         if not is_plain:
             self._failure = (outcome, error_type, error)
-        self._stepped: tuple[int, int, int] | None = (running_ns or 0, longest_step_ns or 0, steps)
+        self._stepped: tuple[Any, Any, int] | None = (running_ns or 0, longest_step_ns or 0, steps)
         """Running time, longest step and number of steps; None for a single step, as long as the operation."""
-        self._inner = inner_ns or 0
+        self._inner: Any = inner_ns or 0
         self._thread = ThreadName(thread, pid)
-        self.marks = marks
-        """The checkpoints as the engine keeps them."""
+        self._begun: Any = start_mono
+        """Where it ran here, a reading of the clock, and so are `_ended` and the times of `_marks`, while those of
+        `_stepped` and `_inner` are seconds. Where others tell of it, an int: all are nanoseconds, marks since it."""
+        self._ended: Any = start_mono + duration_ns
+        self._marks: Sequence[tuple[str, str, Any, Attributes]] = marks
         self.start = start
         """Unix nanoseconds, UTC."""
-        self.start_mono = start_mono
-        """Nanoseconds of the monotonic clock, comparable within one process."""
-        self.duration_ns = duration_ns
         self.task = task
         """The asyncio task that it started in."""
         self.sequence = sequence
@@ -348,6 +351,33 @@ class Fields:
         return self._operation_id or ""
 
     @property
+    def start_mono(self) -> int:
+        """Nanoseconds of the monotonic clock, comparable within one process."""
+        begun = self._begun
+        return begun if type(begun) is int else nanoseconds(begun)
+
+    @property
+    def duration_ns(self) -> int:
+        """How long it took, by the monotonic clock."""
+        begun, ended = self._begun, self._ended
+        if type(begun) is int:
+            return ended - begun  # type: ignore[no-any-return]
+        took: int = round((ended - begun) * 1e9)
+        return max(0, took)  # a clock that was handed in may step back
+
+    @property
+    def marks(self) -> Sequence[Mark]:
+        """The checkpoints as plain tuples, which are cheaper: name, description, elapsed nanoseconds, attributes."""
+        begun = self._begun
+        if type(begun) is int:
+            return self._marks
+        return [(name, text, round((at - begun) * 1e9), attributes) for name, text, at, attributes in self._marks]
+
+    def _in_ns(self, span: Any) -> int:
+        """Give a stretch of its time in whole nanoseconds."""
+        return span if type(self._begun) is int else round(span * 1e9)  # type: ignore[no-any-return]
+
+    @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """The checkpoints in the order in which they were reached."""
         return tuple(Checkpoint(*mark) for mark in self.marks)
@@ -357,19 +387,19 @@ class Fields:
         """How long its own code held the thread, children that ran inside it included; None for a block."""
         if self._spec.is_block:
             return None
-        return self.duration_ns if self._stepped is None else self._stepped[0]
+        return self.duration_ns if self._stepped is None else self._in_ns(self._stepped[0])
 
     @property
     def inner_ns(self) -> int | None:
         """The part of `running_ns` that children held."""
-        return None if self._spec.is_block else self._inner
+        return None if self._spec.is_block else self._in_ns(self._inner)
 
     @property
     def longest_step_ns(self) -> int | None:
         """The longest stretch without a suspension; None for a block."""
         if self._spec.is_block:
             return None
-        return self.duration_ns if self._stepped is None else self._stepped[1]
+        return self.duration_ns if self._stepped is None else self._in_ns(self._stepped[1])
 
     @property
     def steps(self) -> int:
@@ -456,10 +486,10 @@ def record_of_log(
     fields._origin = fields._failure = fields._stepped = fields.task = None
     fields._inner = 0
     fields._thread = _NO_THREAD
-    fields.marks = marks
+    fields._marks = marks
     fields.start = start
-    fields.start_mono = 0
-    fields.duration_ns = duration_ns
+    fields._begun = 0
+    fields._ended = duration_ns
     fields.sequence = 0
     return fields.sealed()
 

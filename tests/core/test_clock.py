@@ -1,0 +1,69 @@
+"""The readings of clocks."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import perftrace
+from perftrace.core.clock import Instant, SystemClock, earlier, nanoseconds, reader
+from perftrace.testing import FakeClock, capture
+
+NS = st.integers(0, 2**62)
+
+
+@given(NS, NS)
+def test_a_clock_that_was_handed_in_is_exact(before, after):
+    """A difference is the nearest float to the true one, at whatever height the clock stands."""
+    assert Instant(after) - Instant(before) == (after - before) / 1e9
+    assert nanoseconds(Instant(after)) == after
+    assert nanoseconds(earlier(Instant(after), before)) == after - before
+
+
+@given(st.integers(0, 2**21 * 10**9), st.integers(0, 10**15))
+def test_the_machines_seconds_keep_the_nanosecond(before, length):
+    """For 24 days after its start, in which a float's step is a quarter of one."""
+    begun, ended = before / 1e9, (before + length) / 1e9
+    assert nanoseconds(begun) == before
+    assert abs(round((ended - begun) * 1e9) - length) <= 1
+
+
+def test_the_system_clock_is_read_in_seconds_and_others_in_nanoseconds():
+    assert reader(SystemClock()) is time.perf_counter
+    clock = FakeClock()
+    clock.advance(3)
+    assert reader(clock)().ns == 3_000_000_000
+    assert earlier(2.5, 500_000_000) == 2.0
+
+
+@pytest.mark.parametrize("first", [None, FakeClock()])
+def test_a_clock_that_is_changed_in_the_midst_of_an_operation_harms_nobody(first):
+    """Whatever the difference of two clocks may mean."""
+    second = FakeClock() if first is None else None
+    with capture() as records:
+        perftrace.configure(clock=first)
+        try:
+            with perftrace.operation("a") as handle:
+                perftrace.configure(clock=second)
+                assert isinstance(perftrace.checkpoint("b"), float)
+                assert isinstance(handle.elapsed, float)
+        finally:
+            perftrace.configure(clock=None)
+    (record,) = records
+    assert record.duration_ns >= 0
+    assert [type(mark[2]) for mark in record.marks] == [int]
+
+
+def test_seconds_come_out_exact_however_long_the_clock_has_run():
+    clock = FakeClock()
+    with capture(clock=clock) as records:
+        for _ in range(3):
+            clock.advance(12_345_678.9)
+            with perftrace.operation("a") as handle:
+                clock.advance(0.051)
+                assert perftrace.checkpoint("b") == 0.051
+                clock.advance(0.033)
+                assert handle.elapsed == 0.084
+    assert [record.duration_ns for record in records] == [84_000_000] * 3
+    assert {record.checkpoints[0].elapsed_ns for record in records} == {51_000_000}
