@@ -1,5 +1,6 @@
 """`timed`: makes an operation of each call of whatever can be called; `operation`: the same for a block."""
 
+import dis
 import functools
 import inspect
 import math
@@ -148,7 +149,15 @@ def timed(
         finish, done_text = arguments.text(done, "done")
         common: Details = (None, description_text or "", done_text, None)
         details = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
-        spec = Spec(name, key_name, _slow_ns(slow), bool(detached), tracer=tracer, details=details)
+        spec = Spec(
+            name,
+            key_name,
+            _slow_ns(slow),
+            bool(detached),
+            tracer=tracer,
+            details=details,
+            procedure=_procedure(function),
+        )
         asked = enabled if callable(enabled) else None
         return Timed(function, _closure(function, spec, common, asked))
 
@@ -180,6 +189,21 @@ def _body_of(function: Any) -> Any:
     if inspect.isroutine(function) or isinstance(function, types.FunctionType):
         return function
     return getattr(type(function), "__call__", function)  # noqa: B004  # not whether, but which
+
+
+def _procedure(function: Any) -> types.CodeType | None:
+    """Give the code of a coroutine function that can only return None, as each return in it shows."""
+    if type(function) is not types.FunctionType or not function.__code__.co_flags & inspect.CO_COROUTINE:
+        return None
+    before = None
+    for instruction in dis.get_instructions(function.__code__):
+        name, value = instruction.opname, instruction.argval
+        if name.startswith("RETURN") and name != "RETURN_GENERATOR":
+            is_loaded = name == "RETURN_VALUE" and before == ("LOAD_CONST", None) and not instruction.is_jump_target
+            if not is_loaded and (name, value) != ("RETURN_CONST", None):
+                return None
+        before = name, value
+    return function.__code__
 
 
 def _closure(

@@ -4,7 +4,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from perftrace.core.clock import nanoseconds
@@ -115,6 +115,8 @@ class Spec:
     """Draws the ids, reads the clock, tells the sinks; None for what a source read."""
     details: Callable[[tuple[Any, ...], dict[str, Any]], Details] | None = None
     """Reads the details from a call's arguments; never raises. None: every call is alike."""
+    procedure: CodeType | None = None
+    """The code of a coroutine function, if it can only return None."""
 
 
 class Fields:
