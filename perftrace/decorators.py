@@ -243,7 +243,18 @@ def _call(
             raise
         reset_current(token)
         read_clock = tracer.now  # not called as a method: a slot is found faster as an attribute
-        live.finish(read_clock())
+        now = read_clock()
+        if type(live) is Live and live._charge is None and live._thread.pid == tracer.pid:
+            # `finish` inline for what runs inside of nothing: a twenty-fifth of the whole price.
+            live._ended = now
+            live._held_by = live._handle = None
+            live.sequence = tracer.sequence = tracer.sequence + 1
+            live.__class__ = Record  # type: ignore[assignment]
+            hand_on = tracer.on_finished
+            if hand_on is not None:
+                hand_on(live)
+        else:
+            live.finish(now)
         return result
 
     return call
