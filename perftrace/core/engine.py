@@ -512,6 +512,9 @@ class Tracer:
         where there is no operation or it has ended; both are counted in `stats()` and never raise.
         """
         live = _get_current()
+        if live is None:  # where nothing is timed: all that it costs
+            self.orphans += 1
+            return None
         # The plain case inline: a call of `reach` costs as much as all of this.
         if (
             type(live) is Live
@@ -531,9 +534,6 @@ class Tracer:
                     event = (operation_id, name, description, elapsed, live.start, NO_ATTRIBUTES)
                     self.on_reached(_new_event(Reached, event))
                 return now - live._begun  # type: ignore[no-any-return]
-        elif live is None:  # where nothing is timed: all that it costs
-            self.orphans += 1
-            return None
         if isinstance(live, Live):
             return live.reach(name, description, attributes)
         self._miss(live)
