@@ -802,23 +802,29 @@ class _PausedCoroutine(_SuspendedCoroutine):
 
     __slots__ = ()
 
+    def _take(self) -> Any:
+        """Give what is to be handed on, and be as if it had been."""
+        given = self._given
+        del self._given
+        _set_class(self, _SuspendedCoroutine)
+        return given
+
     def send(self, value: Any = None) -> Any:
         """Hand it on: for whoever awaits, the body has run only now."""
         if value is not None:
             raise TypeError("can't send non-None value to a just-started coroutine")
-        _set_class(self, _SuspendedCoroutine)
-        return self._given
+        return self._take()
 
     __next__ = send
 
     def throw(self, *exception: Any) -> Any:
         """Raise an exception at the suspension."""
-        _set_class(self, _SuspendedCoroutine)
+        self._take()
         return self.throw(*exception)
 
     def close(self) -> Any:
         """End the body at the suspension."""
-        _set_class(self, _SuspendedCoroutine)
+        self._take()
         return self.close()
 
 

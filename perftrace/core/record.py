@@ -210,7 +210,7 @@ class Fields:
         """Running time, longest step and number of steps; None for a single step, as long as the operation."""
         self._inner: Any = inner_ns or 0
         self._thread = ThreadName(thread, pid)
-        self._begun: Any = start_mono
+        self._begun: Any = int(start_mono)
         """Where it ran here, a reading of the clock, and so are `_ended` and the times of `_marks`, while those of
         `_stepped` and `_inner` are seconds. Where others tell of it, an int: all are nanoseconds, marks since it."""
         self._ended: Any = start_mono + duration_ns

@@ -77,8 +77,8 @@ def fields_of(record: Record) -> dict[str, Any]:  # noqa: PLR0912  # a table of 
         fields["start_mono"] = record.start_mono
     fields["duration_ns"] = record.duration_ns
     fields["outcome"] = record.outcome
-    if record.marks:
-        fields["checkpoints"] = [_checkpoint(mark) for mark in record.marks]
+    if marks := record.marks:
+        fields["checkpoints"] = [_checkpoint(mark) for mark in marks]
     if attributes:
         fields["attributes"] = _finite(attributes)
     if record.running_ns is not None:

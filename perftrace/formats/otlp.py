@@ -82,7 +82,7 @@ def span_of(record: Record) -> Span:
         start,
         0 if outcome is None else min(start + record.duration_ns, _MAX_TIME),
         attributes,
-        [_event_of(start, mark) for mark in record.marks] if record.marks else (),
+        [_event_of(start, mark) for mark in record.marks],
         () if link is None else ((int(link.trace_id, 16), int(link.span_id, 16)),),
         ERROR if outcome == "error" else UNSET,
         record.error or "" if outcome == "error" else "",

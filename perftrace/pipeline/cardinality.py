@@ -47,8 +47,9 @@ class Cardinality(Changing):
             changes.update(name=name, given_id=record.operation_id)
         if (attributes := self._capped(record.attributes)) is not record.attributes:
             changes["attributes"] = attributes
-        marks = [self._mark(mark) for mark in record.marks]
-        if any(new is not old for new, old in zip(marks, record.marks, strict=True)):
+        found = record.marks
+        marks = [self._mark(mark) for mark in found]
+        if any(new is not old for new, old in zip(marks, found, strict=True)):
             changes["marks"] = marks
         return record.replace(**changes) if changes else record
 

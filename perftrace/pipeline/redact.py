@@ -54,8 +54,9 @@ class Redact(Changing):
                 changes[name] = clean
         if record.attributes and (attributes := self._attributes(record.attributes)) != record.attributes:
             changes["attributes"] = attributes
-        marks = [self._mark(mark) for mark in record.marks]
-        if marks != list(record.marks):
+        found = list(record.marks)
+        marks = [self._mark(mark) for mark in found]
+        if marks != found:
             changes["marks"] = marks
         return record.replace(**changes) if changes else record
 
