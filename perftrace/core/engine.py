@@ -163,7 +163,9 @@ class Live(Fields):
             if self._stepped is None:  # most have but one step: `let_go` inline
                 around = self._charge
                 if around is not None and around._held_by is held_by:
-                    around._inner += max(0.0, now - self._begun)
+                    step = now - self._begun
+                    if step > 0:
+                        around._inner += step
             else:
                 self.let_go(now)
         if self._thread.pid == tracer.pid:
