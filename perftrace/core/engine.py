@@ -83,7 +83,7 @@ class Live(Fields):
         now = tracer.now()
         name, description = plain(name), plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
-        marks: list[Any] = self._marks  # type: ignore[assignment]
+        marks: list[Any] = self.raw_marks  # type: ignore[assignment]
         if len(marks) < MAX_CHECKPOINTS:
             marks.append((name, description, now, kept))
         else:
@@ -467,7 +467,7 @@ class Tracer:
         live._held_by = None if spec.is_block else token
         live._ids = live._origin = live._charge = live._handle = live._failure = live._stepped = live.task = None
         live._inner = 0
-        live._marks = []
+        live.raw_marks = []
         if parent is not None and isinstance(parent, _PARENTS):  # else a foreign value: no parent
             if parent is self.untraced:
                 self.reentrant += 1
@@ -525,7 +525,7 @@ class Tracer:
             and (description is NOTHING or (type(description) is str and len(description) <= TEXT_LIMIT))
             and not attributes
         ):
-            marks: list[Any] = live._marks  # type: ignore[assignment]
+            marks: list[Any] = live.raw_marks  # type: ignore[assignment]
             if len(marks) < MAX_CHECKPOINTS:
                 read_clock = self.now  # not called as a method: a slot is found faster as an attribute
                 now = read_clock()

@@ -138,13 +138,13 @@ class Fields:
         "_held_by",
         "_ids",
         "_inner",
-        "_marks",
         "_operation_id",
         "_origin",
         "_spec",
         "_step_start",
         "_stepped",
         "_thread",
+        "raw_marks",
         "sequence",
         "start",
         "task",
@@ -211,10 +211,11 @@ class Fields:
         self._inner: Any = inner_ns or 0
         self._thread = ThreadName(thread, pid)
         self._begun: Any = int(start_mono)
-        """Where it ran here, a reading of the clock, and so are `_ended` and the times of `_marks`, while those of
+        """Where it ran here, a reading of the clock, and so are `_ended` and the times of `raw_marks`, while those of
         `_stepped` and `_inner` are seconds. Where others tell of it, an int: all are nanoseconds, marks since it."""
         self._ended: Any = start_mono + duration_ns
-        self._marks: Sequence[tuple[str, str, Any, Attributes]] = marks
+        self.raw_marks: Sequence[tuple[str, str, Any, Attributes]] = marks
+        """The checkpoints as they were kept: for whoever does not ask for their times, as it costs nothing."""
         self.start = start
         """Unix nanoseconds, UTC."""
         self.task = task
@@ -364,16 +365,16 @@ class Fields:
         begun, ended = self._begun, self._ended
         if type(begun) is int:
             return ended - begun  # type: ignore[no-any-return]
-        took: int = round((ended - begun) * 1e9)
-        return max(0, took)  # a clock that was handed in may step back
+        took = ended - begun
+        return int(took * 1e9 + 0.5) if took > 0 else 0  # a clock that was handed in may step back
 
     @property
     def marks(self) -> Sequence[Mark]:
         """The checkpoints as plain tuples, which are cheaper: name, description, elapsed nanoseconds, attributes."""
         begun = self._begun
         if type(begun) is int:
-            return self._marks
-        return [(name, text, round((at - begun) * 1e9), attributes) for name, text, at, attributes in self._marks]
+            return self.raw_marks
+        return [(name, text, round((at - begun) * 1e9), attributes) for name, text, at, attributes in self.raw_marks]
 
     def _in_ns(self, span: Any) -> int:
         """Give a stretch of its time in whole nanoseconds."""
@@ -488,7 +489,7 @@ def record_of_log(
     fields._origin = fields._failure = fields._stepped = fields.task = None
     fields._inner = 0
     fields._thread = _NO_THREAD
-    fields._marks = marks
+    fields.raw_marks = marks
     fields.start = start
     fields._begun = 0
     fields._ended = duration_ns

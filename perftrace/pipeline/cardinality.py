@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from perftrace.core.record import OTHER, Attributes, Mark, Reached, Record, Started
+from perftrace.core.record import OTHER, Attributes, Reached, Record, Started
 from perftrace.core.sink import Sink
 from perftrace.pipeline.wrapper import Changing
 
@@ -47,15 +47,10 @@ class Cardinality(Changing):
             changes.update(name=name, given_id=record.operation_id)
         if (attributes := self._capped(record.attributes)) is not record.attributes:
             changes["attributes"] = attributes
-        found = record.marks
-        marks = [self._mark(mark) for mark in found]
-        if any(new is not old for new, old in zip(marks, found, strict=True)):
-            changes["marks"] = marks
+        capped = [self._capped(mark[3]) for mark in record.raw_marks]
+        if any(new is not mark[3] for new, mark in zip(capped, record.raw_marks, strict=True)):
+            changes["marks"] = [(*mark[:3], new) for mark, new in zip(record.marks, capped, strict=True)]
         return record.replace(**changes) if changes else record
-
-    def _mark(self, mark: Mark) -> Mark:
-        attributes = self._capped(mark[3])
-        return mark if attributes is mark[3] else (*mark[:3], attributes)
 
     def _capped(self, attributes: Attributes) -> Attributes:
         known = {self._known(name, self._attributes, self._max_attributes): value for name, value in attributes.items()}

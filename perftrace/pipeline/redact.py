@@ -54,10 +54,8 @@ class Redact(Changing):
                 changes[name] = clean
         if record.attributes and (attributes := self._attributes(record.attributes)) != record.attributes:
             changes["attributes"] = attributes
-        found = list(record.marks)
-        marks = [self._mark(mark) for mark in found]
-        if marks != found:
-            changes["marks"] = marks
+        if any(self._mark(mark) != mark for mark in record.raw_marks):
+            changes["marks"] = [self._mark(mark) for mark in record.marks]
         return record.replace(**changes) if changes else record
 
     def _mark(self, mark: Mark) -> Mark:

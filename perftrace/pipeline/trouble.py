@@ -19,7 +19,7 @@ class Trouble:
     def __init__(self, who: str, slow: float | Mapping[str, float] | None, outcomes: Collection[Outcome]) -> None:
         by_name = slow if isinstance(slow, Mapping) else {}
         self._slow_ns = {name: _nanoseconds(who, seconds) for name, seconds in by_name.items()}
-        self._slow_for_all = float("inf") if slow is None or by_name is slow else _nanoseconds(who, slow)
+        self._slow_for_all = None if slow is None or by_name is slow else _nanoseconds(who, slow)
         if isinstance(outcomes, str) or not set(outcomes) <= set(get_args(Outcome)):
             raise ValueError(f"{who}: keep must be a list of outcomes, not {outcomes!r}")
         self._outcomes = frozenset(outcomes)
@@ -27,7 +27,8 @@ class Trouble:
     def is_in(self, record: Record) -> bool:
         """Tell whether an operation was in trouble."""
         limit = self._slow_ns.get(record.name, self._slow_for_all) if self._slow_ns else self._slow_for_all
-        return record.duration_ns >= limit or record.outcome in self._outcomes or record.slow
+        is_slow = limit is not None and record.duration_ns >= limit
+        return is_slow or record.outcome in self._outcomes or record.slow
 
 
 def _nanoseconds(who: str, seconds: object) -> float:
