@@ -24,6 +24,7 @@ from perftrace.core.record import (
     Event,
     Fields,
     Outcome,
+    RawMark,
     Reached,
     Record,
     Spec,
@@ -31,6 +32,7 @@ from perftrace.core.record import (
     ThreadName,
     attributes_of,
     plain,
+    times_of,
 )
 from perftrace.core.sink import Hook, Outlet, Sink, overrides
 
@@ -83,7 +85,7 @@ class Live(Fields):
         now = tracer.now()
         name, description = plain(name), plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
-        marks: list[Any] = self.raw_marks  # type: ignore[assignment]
+        marks: list[RawMark] = self.raw_marks  # type: ignore[assignment]
         if len(marks) < MAX_CHECKPOINTS:
             marks.append((name, description, now, kept))
         else:
@@ -174,7 +176,7 @@ class Live(Fields):
         else:  # in a forked child, what began in the parent is the parent's to tell
             self.sequence = 0
             hand_on = None
-        self._held_by = self._charge = self._handle = None
+        self._held_by = self._charge = self._handle = self._times = None
         self.__class__ = Record  # type: ignore[assignment]  # nothing is copied: see Fields
         record: Record = self  # type: ignore[assignment]
         if hand_on is not None:
@@ -183,11 +185,11 @@ class Live(Fields):
 
     def snapshot(self) -> Record:
         """Give what is known so far as a record with outcome None, its steps left out."""
-        changing = {"duration_ns", "sequence", "slow", "outcome"}
+        changing = {"start_mono", "duration_ns", "marks", "sequence", "slow", "outcome"}
         steps = {"running_ns", "longest_step_ns", "steps"}
         fields = {name: getattr(self, name) for name in Record.FIELDS if name not in changing | steps}
-        so_far = round((self._spec.tracer.now() - self._begun) * 1e9)
-        return Record(**fields, duration_ns=max(0, so_far), outcome=None)
+        start, so_far, marks = times_of(self._begun, self._spec.tracer.now(), self.raw_marks)
+        return Record(**fields, start_mono=start, duration_ns=so_far, marks=marks, outcome=None)
 
 
 Live.__init__ = object.__init__  # type: ignore[method-assign]  # runs no Python: a tenth of `begin`
@@ -525,7 +527,7 @@ class Tracer:
             and (description is NOTHING or (type(description) is str and len(description) <= TEXT_LIMIT))
             and not attributes
         ):
-            marks: list[Any] = live.raw_marks  # type: ignore[assignment]
+            marks: list[RawMark] = live.raw_marks  # type: ignore[assignment]
             if len(marks) < MAX_CHECKPOINTS:
                 read_clock = self.now  # not called as a method: a slot is found faster as an attribute
                 now = read_clock()

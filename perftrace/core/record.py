@@ -17,6 +17,8 @@ Outcome: TypeAlias = Literal["ok", "error", "cancelled", "closed", "abandoned"]
 """How an operation ended: `closed` is a coroutine or generator left early, `abandoned` one given up on."""
 Mark: TypeAlias = tuple[str, str, int, Attributes]
 """A checkpoint as plain data: name, description, elapsed nanoseconds, attributes."""
+RawMark: TypeAlias = tuple[str, str, Any, Attributes]
+"""The same as it was kept, with a reading of the clock in place of nanoseconds."""
 
 NO_ATTRIBUTES: Attributes = MappingProxyType({})
 """The attributes of whatever has none: shared, so that having none costs nothing."""
@@ -144,6 +146,7 @@ class Fields:
         "_step_start",
         "_stepped",
         "_thread",
+        "_times",
         "raw_marks",
         "sequence",
         "start",
@@ -157,6 +160,8 @@ class Fields:
     """The thread that runs its own code now."""
     _step_start: Any
     """A reading of the clock."""
+    _times: tuple[int, int, list[Mark]] | None
+    """Of what ran here and has ended: `start_mono`, `duration_ns` and `marks`; None until somebody asks."""
 
     def __init__(
         self,
@@ -214,7 +219,7 @@ class Fields:
         """Where it ran here, a reading of the clock, and so are `_ended` and the times of `raw_marks`, while those of
         `_stepped` and `_inner` are seconds. Where others tell of it, an int: all are nanoseconds, marks since it."""
         self._ended: Any = start_mono + duration_ns
-        self.raw_marks: Sequence[tuple[str, str, Any, Attributes]] = marks
+        self.raw_marks: Sequence[RawMark] = marks
         """The checkpoints as they were kept: for whoever does not ask for their times, as it costs nothing."""
         self.start = start
         """Unix nanoseconds, UTC."""
@@ -357,28 +362,31 @@ class Fields:
     def start_mono(self) -> int:
         """Nanoseconds of the monotonic clock, comparable within one process."""
         begun = self._begun
-        return begun if type(begun) is int else nanoseconds(begun)
+        return begun if type(begun) is int else (self._times or self._work_out_times())[0]
 
     @property
     def duration_ns(self) -> int:
         """How long it took, by the monotonic clock."""
-        begun, ended = self._begun, self._ended
+        begun = self._begun
         if type(begun) is int:
-            return ended - begun  # type: ignore[no-any-return]
-        took = ended - begun
-        return int(took * 1e9 + 0.5) if took > 0 else 0  # a clock that was handed in may step back
+            return self._ended - begun  # type: ignore[no-any-return]
+        return (self._times or self._work_out_times())[1]
 
     @property
     def marks(self) -> Sequence[Mark]:
         """The checkpoints as plain tuples, which are cheaper: name, description, elapsed nanoseconds, attributes."""
-        begun = self._begun
-        if type(begun) is int:
+        if type(self._begun) is int:
             return self.raw_marks
-        return [(name, text, round((at - begun) * 1e9), attributes) for name, text, at, attributes in self.raw_marks]
+        return (self._times or self._work_out_times())[2]
+
+    def _work_out_times(self) -> tuple[int, int, list[Mark]]:
+        times = times_of(self._begun, self._ended, self.raw_marks)
+        _set_times(self, times)
+        return times
 
     def _in_ns(self, span: Any) -> int:
         """Give a stretch of its time in whole nanoseconds."""
-        return span if type(self._begun) is int else round(span * 1e9)  # type: ignore[no-any-return]
+        return span if not span or type(self._begun) is int else round(span * 1e9)  # type: ignore[no-any-return]
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -422,8 +430,17 @@ class Fields:
         return self._thread.name
 
 
+def times_of(begun: Any, ended: Any, raw_marks: Sequence[RawMark]) -> tuple[int, int, list[Mark]]:
+    """Make nanoseconds of a clock's readings: of the start, from there to the end, and to each checkpoint."""
+    took = max(0, round((ended - begun) * 1e9))  # a clock that was handed in may step back
+    marks = [(name, text, round((at - begun) * 1e9), attributes) for name, text, at, attributes in raw_marks]
+    return nanoseconds(begun), took, marks
+
+
 # Setters that pass a record's immutability: what they set was decided, only not worked out yet.
-_set_ids, _set_operation_id = (Fields.__dict__[name].__set__ for name in ("_ids", "_operation_id"))
+_set_ids, _set_operation_id, _set_times = (
+    Fields.__dict__[name].__set__ for name in ("_ids", "_operation_id", "_times")
+)
 
 
 class Record(Fields):
