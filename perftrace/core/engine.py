@@ -31,8 +31,8 @@ from perftrace.core.record import (
     Started,
     ThreadName,
     attributes_of,
+    marks_of,
     plain,
-    times_of,
 )
 from perftrace.core.sink import Hook, Outlet, Sink, overrides
 
@@ -159,7 +159,7 @@ class Live(Fields):
         now: a reading of the tracer's clock.
         """
         tracer: Tracer = self._spec.tracer
-        self._ended = now
+        self._took = now
         held_by = self._held_by
         if held_by is not None:
             if self._stepped is None:  # most have but one step: `let_go` inline
@@ -176,7 +176,7 @@ class Live(Fields):
         else:  # in a forked child, what began in the parent is the parent's to tell
             self.sequence = 0
             hand_on = None
-        self._held_by = self._charge = self._handle = self._times = None
+        self._held_by = self._charge = self._handle = self._marks = None
         self.__class__ = Record  # type: ignore[assignment]  # nothing is copied: see Fields
         record: Record = self  # type: ignore[assignment]
         if hand_on is not None:
@@ -185,11 +185,12 @@ class Live(Fields):
 
     def snapshot(self) -> Record:
         """Give what is known so far as a record with outcome None, its steps left out."""
-        changing = {"start_mono", "duration_ns", "marks", "sequence", "slow", "outcome"}
+        changing = {"duration_ns", "marks", "sequence", "slow", "outcome"}
         steps = {"running_ns", "longest_step_ns", "steps"}
         fields = {name: getattr(self, name) for name in Record.FIELDS if name not in changing | steps}
-        start, so_far, marks = times_of(self._begun, self._spec.tracer.now(), self.raw_marks)
-        return Record(**fields, start_mono=start, duration_ns=so_far, marks=marks, outcome=None)
+        so_far = max(0, round((self._spec.tracer.now() - self._begun) * 1e9))
+        marks = marks_of(self.raw_marks, self._begun)
+        return Record(**fields, duration_ns=so_far, marks=marks, outcome=None)
 
 
 Live.__init__ = object.__init__  # type: ignore[method-assign]  # runs no Python: a tenth of `begin`

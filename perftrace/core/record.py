@@ -134,19 +134,19 @@ class Fields:
         "_begun",
         "_charge",
         "_details",
-        "_ended",
         "_failure",
         "_handle",
         "_held_by",
         "_ids",
         "_inner",
+        "_marks",
         "_operation_id",
         "_origin",
         "_spec",
         "_step_start",
         "_stepped",
         "_thread",
-        "_times",
+        "_took",
         "raw_marks",
         "sequence",
         "start",
@@ -160,8 +160,8 @@ class Fields:
     """The thread that runs its own code now."""
     _step_start: Any
     """A reading of the clock."""
-    _times: tuple[int, int, list[Mark]] | None
-    """Of what ran here and has ended: `start_mono`, `duration_ns` and `marks`; None until somebody asks."""
+    _marks: list[Mark] | None
+    """Of what ran here and has ended: `raw_marks` in nanoseconds; None until somebody asks."""
 
     def __init__(
         self,
@@ -216,9 +216,10 @@ class Fields:
         self._inner: Any = inner_ns or 0
         self._thread = ThreadName(thread, pid)
         self._begun: Any = int(start_mono)
-        """Where it ran here, a reading of the clock, and so are `_ended` and the times of `raw_marks`, while those of
-        `_stepped` and `_inner` are seconds. Where others tell of it, an int: all are nanoseconds, marks since it."""
-        self._ended: Any = start_mono + duration_ns
+        """Where it ran here, a reading of the clock, and so are the times of `raw_marks`, while those of `_stepped` and
+        `_inner` are seconds. Where others tell of it, an int: all are nanoseconds, marks since it."""
+        self._took: Any = int(duration_ns)
+        """Nanoseconds. Where it ran here, a reading of the clock at its end, until somebody asks."""
         self.raw_marks: Sequence[RawMark] = marks
         """The checkpoints as they were kept: for whoever does not ask for their times, as it costs nothing."""
         self.start = start
@@ -362,27 +363,27 @@ class Fields:
     def start_mono(self) -> int:
         """Nanoseconds of the monotonic clock, comparable within one process."""
         begun = self._begun
-        return begun if type(begun) is int else (self._times or self._work_out_times())[0]
+        return begun if type(begun) is int else nanoseconds(begun)
 
     @property
     def duration_ns(self) -> int:
         """How long it took, by the monotonic clock."""
-        begun = self._begun
-        if type(begun) is int:
-            return self._ended - begun  # type: ignore[no-any-return]
-        return (self._times or self._work_out_times())[1]
+        took = self._took
+        if type(took) is int:
+            return took
+        seconds = took - self._begun
+        ns = int(seconds * 1e9 + 0.5) if seconds > 0 else 0  # a clock that was handed in may step back
+        _set_took(self, ns)
+        return ns
 
     @property
     def marks(self) -> Sequence[Mark]:
         """The checkpoints as plain tuples, which are cheaper: name, description, elapsed nanoseconds, attributes."""
         if type(self._begun) is int:
             return self.raw_marks
-        return (self._times or self._work_out_times())[2]
-
-    def _work_out_times(self) -> tuple[int, int, list[Mark]]:
-        times = times_of(self._begun, self._ended, self.raw_marks)
-        _set_times(self, times)
-        return times
+        if self._marks is None:
+            _set_marks(self, marks_of(self.raw_marks, self._begun))
+        return self._marks or []
 
     def _in_ns(self, span: Any) -> int:
         """Give a stretch of its time in whole nanoseconds."""
@@ -430,16 +431,14 @@ class Fields:
         return self._thread.name
 
 
-def times_of(begun: Any, ended: Any, raw_marks: Sequence[RawMark]) -> tuple[int, int, list[Mark]]:
-    """Make nanoseconds of a clock's readings: of the start, from there to the end, and to each checkpoint."""
-    took = max(0, round((ended - begun) * 1e9))  # a clock that was handed in may step back
-    marks = [(name, text, round((at - begun) * 1e9), attributes) for name, text, at, attributes in raw_marks]
-    return nanoseconds(begun), took, marks
+def marks_of(raw_marks: Sequence[RawMark], begun: Any) -> list[Mark]:
+    """Make nanoseconds since the start of the readings that checkpoints were kept with."""
+    return [(name, text, round((at - begun) * 1e9), attributes) for name, text, at, attributes in raw_marks]
 
 
 # Setters that pass a record's immutability: what they set was decided, only not worked out yet.
-_set_ids, _set_operation_id, _set_times = (
-    Fields.__dict__[name].__set__ for name in ("_ids", "_operation_id", "_times")
+_set_ids, _set_operation_id, _set_marks, _set_took = (
+    Fields.__dict__[name].__set__ for name in ("_ids", "_operation_id", "_marks", "_took")
 )
 
 
@@ -509,7 +508,7 @@ def record_of_log(
     fields.raw_marks = marks
     fields.start = start
     fields._begun = 0
-    fields._ended = duration_ns
+    fields._took = duration_ns
     fields.sequence = 0
     return fields.sealed()
 
