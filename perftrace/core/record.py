@@ -387,7 +387,9 @@ class Fields:
 
     def _in_ns(self, span: Any) -> int:
         """Give a stretch of its time in whole nanoseconds."""
-        return span if not span or type(self._begun) is int else round(span * 1e9)  # type: ignore[no-any-return]
+        if type(self._begun) is int:
+            return span  # type: ignore[no-any-return]
+        return round(span * 1e9) if span else 0
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:

@@ -1,5 +1,6 @@
 """The readings of clocks."""
 
+import asyncio
 import time
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import perftrace
+from perftrace import timed
 from perftrace.core.clock import Instant, SystemClock, earlier, nanoseconds, reader
+from perftrace.formats.jsonl import decode, encode
 from perftrace.testing import FakeClock, capture
 
 NS = st.integers(0, 2**62)
@@ -67,3 +70,18 @@ def test_seconds_come_out_exact_however_long_the_clock_has_run():
                 assert handle.elapsed == 0.084
     assert [record.duration_ns for record in records] == [84_000_000] * 3
     assert {record.checkpoints[0].elapsed_ns for record in records} == {51_000_000}
+
+
+def test_nanoseconds_are_whole_numbers_even_where_no_time_passed():
+    @timed
+    async def suspended():
+        await asyncio.sleep(0)
+        perftrace.checkpoint("b")
+
+    clock = FakeClock()
+    with capture(clock=clock) as records:
+        clock.run(suspended())
+    (record,) = records
+    times = (record.start, record.start_mono, record.duration_ns, record.running_ns, record.inner_ns)
+    assert [type(ns) for ns in (*times, record.longest_step_ns, record.marks[0][2])] == [int] * 7
+    assert decode(encode(record)) == record
