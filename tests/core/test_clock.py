@@ -72,16 +72,51 @@ def test_seconds_come_out_exact_however_long_the_clock_has_run():
     assert {record.checkpoints[0].elapsed_ns for record in records} == {51_000_000}
 
 
-def test_nanoseconds_are_whole_numbers_even_where_no_time_passed():
-    @timed
-    async def suspended():
-        await asyncio.sleep(0)
-        perftrace.checkpoint("b")
+@timed
+def plain(depth):
+    perftrace.checkpoint("here")
+    if depth:
+        plain(depth - 1)
 
-    clock = FakeClock()
+
+@timed
+def generator():
+    yield 1
+    plain(1)
+    yield 2
+
+
+@timed
+async def coroutine(depth):
+    await asyncio.sleep(0)
+    if depth:
+        await coroutine(depth - 1)
+    perftrace.checkpoint("there")
+    plain(1)
+    return sum(generator())
+
+
+async def everything():
+    await asyncio.gather(coroutine(2), coroutine(1))
+    with perftrace.operation("block", queued=0.5):
+        await coroutine(0)
+    hanging = asyncio.create_task(timed(asyncio.sleep)(3600))
+    await asyncio.sleep(0)
+    hanging.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
+
+
+@pytest.mark.parametrize("clock", [None, FakeClock()], ids=["machine", "fake"])
+def test_the_times_of_a_record_are_whole_and_agree_with_each_other(clock):
     with capture(clock=clock) as records:
-        clock.run(suspended())
-    (record,) = records
-    times = (record.start, record.start_mono, record.duration_ns, record.running_ns, record.inner_ns)
-    assert [type(ns) for ns in (*times, record.longest_step_ns, record.marks[0][2])] == [int] * 7
-    assert decode(encode(record)) == record
+        asyncio.run(everything()) if clock is None else clock.run(everything())
+    assert len(records) > 30
+    for record in records:
+        times = [record.start, record.start_mono, record.duration_ns, *(mark[2] for mark in record.marks)]
+        inner, running, longest = record.inner_ns, record.running_ns, record.longest_step_ns
+        if inner is not None and running is not None and longest is not None:  # no block
+            times += [inner, running, longest]
+            assert 0 <= inner <= running <= record.duration_ns
+            assert longest <= running
+        assert {type(ns) for ns in times} == {int}
+        assert decode(encode(record)) == record
