@@ -54,8 +54,10 @@ class Redact(Changing):
                 changes[name] = clean
         if record.attributes and (attributes := self._attributes(record.attributes)) != record.attributes:
             changes["attributes"] = attributes
-        if any(self._mark(mark) != mark for mark in record.raw_marks):
-            changes["marks"] = [self._mark(mark) for mark in record.marks]
+        marks = [self._mark(mark) for mark in record.raw_marks]
+        if marks != list(record.raw_marks):
+            times = (mark[2] for mark in record.marks)
+            changes["marks"] = [(*mark[:2], at, mark[3]) for mark, at in zip(marks, times, strict=True)]
         return record.replace(**changes) if changes else record
 
     def _mark(self, mark: Mark) -> Mark:

@@ -6,6 +6,7 @@ import perftrace
 from perftrace import Sink
 from perftrace.core.record import Record
 from perftrace.pipeline import Background, Cardinality, Redact
+from perftrace.testing import FakeClock
 
 
 @pytest.fixture
@@ -102,3 +103,28 @@ def test_batches_stay_batches():
     assert {record.attributes["password"] for record in batch} == {"[redacted]"}
     assert perftrace.stats()["sinks"][0]["dropped"] == {"error": 1}
     perftrace.configure(sinks=[])
+
+
+@pytest.mark.parametrize(
+    ("wrap", "changed"),
+    [
+        (Redact, {"size": 1, "password": "[redacted]"}),
+        (lambda sink: Cardinality(sink, attributes=1), {"size": 1, "__other__": "hunter2"}),
+    ],
+)
+def test_checkpoints_that_are_changed_keep_their_times(wrap, changed):
+    """Of a run that has just ended, whose times nobody has asked for yet."""
+    kept = []
+    clock = FakeClock()
+    perftrace.configure(sinks=[wrap(kept.append)], clock=clock)
+    try:
+        with perftrace.operation("a"):
+            clock.advance(0.01)
+            perftrace.checkpoint("b", size=1, password="hunter2")
+            clock.advance(0.02)
+            perftrace.checkpoint("c")
+    finally:
+        perftrace.configure(sinks=[], clock=None)
+    (record,) = kept
+    assert [(mark.name, mark.elapsed_ns) for mark in record.checkpoints] == [("b", 10_000_000), ("c", 30_000_000)]
+    assert dict(record.checkpoints[0].attributes) == changed
