@@ -2,11 +2,19 @@ PYTHON ?= python3
 VENV ?= .venv
 GROUP ?= dev
 PY = $(VENV)/bin/python
-READY = $(VENV)/.ready
+# How many tests run at once; 0: one after the other, in one process.
+WORKERS ?= auto
+# A marker expression: which lanes run (see pyproject.toml).
+LANES ?=
+# An environment is made anew, from nothing, where what it is made of has changed: the interpreter, the project's metadata.
+KEY := $(shell $(PYTHON) -c 'import hashlib, json, sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
+  parts = [project[name] for name in ("build-system", "project", "dependency-groups")]; \
+  print(hashlib.sha256(json.dumps([sys.version, "$(GROUP)", *parts]).encode()).hexdigest()[:16])' 2>/dev/null)
+READY = $(VENV)/.ready-$(KEY)
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: demo quickstart test faults test-peers docs soak ci lint types bench matrix clean help
+.PHONY: venv static tests demo quickstart test faults test-peers docs soak ci lint types bench matrix clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -18,13 +26,13 @@ quickstart: $(READY)  ## the same with the small bot of the tutorial, in two sec
 	$(PY) docs/examples/quickstart/demo.py
 
 test: $(READY)  ## all tests, on this Python
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(if $(LANES),-m "$(LANES)")
 
 faults: $(READY)  ## kills, forks, full disks, broken sinks: what must lose nothing untold
-	$(PY) -m pytest tests/faults --durations=5
+	$(PY) -m pytest -m faults --durations=5
 
 test-peers:  ## against servers and a browser (apt-get install redis-server postgresql prometheus chromium npm); ten minutes
-	@for peer in peers rotel phoenix; do $(MAKE) --no-print-directory .venv-$$peer/.ready VENV=.venv-$$peer GROUP=$$peer || exit 1; done
+	@for peer in peers rotel phoenix; do $(MAKE) --no-print-directory venv VENV=.venv-$$peer GROUP=$$peer || exit 1; done
 	PERFTRACE_PEERS=1 .venv-peers/bin/python -m pytest tests/peers
 
 docs: $(READY)  ## the documentation as HTML in docs/_build; a warning is an error
@@ -33,7 +41,12 @@ docs: $(READY)  ## the documentation as HTML in docs/_build; a warning is an err
 soak: $(READY)  ## ten minutes under load: memory, descriptors and threads stay flat
 	$(PY) tests/faults/soak.py
 
-ci: lint types docs test matrix  ## what must be green before anything lands
+ci: $(READY)  ## what must be green before anything lands
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse static tests
+
+static: lint types docs
+tests: test
+	@$(MAKE) --no-print-directory matrix
 
 lint: $(READY)  ## style and format
 	$(PY) -m ruff check .
@@ -43,21 +56,22 @@ types: $(READY)  ## strict type check
 	$(PY) -m mypy
 
 bench:  ## what perftrace costs beside its peers, as ratios; ten minutes
-	@$(MAKE) --no-print-directory .venv-bench/.ready VENV=.venv-bench GROUP=bench
+	@$(MAKE) --no-print-directory venv VENV=.venv-bench GROUP=bench
 	@for part in one_operation pipeline integrations store growth import_time report analysis otlp; do .venv-bench/bin/python tests/benchmarks/$$part.py || exit 1; done
 
 matrix:  ## all tests on each other supported Python that pyenv has
 	@for python in $(OTHERS); do \
 	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
 	  [ "$$version" = "$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')" ] && continue; \
-	  echo "Python $$version:"; $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version GROUP=test || exit 1; \
+	  echo "Python $$version:"; $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version GROUP=test LANES="not docs and not types and not statistics" || exit 1; \
 	done
 
 clean:  ## remove what make made
 	rm -rf docs/_build .venv .venv-* .mypy_cache .ruff_cache .pytest_cache
 
-# Stale when the project file or this one changed: made again from nothing, so that no removed package lingers.
-$(READY): pyproject.toml Makefile
+venv: $(READY)
+
+$(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "perftrace needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)

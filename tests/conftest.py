@@ -1,5 +1,13 @@
 """What every test gets: a fresh tracer state, and a failure where it leaves an operation current."""
 
+import os
+
+# ruff: noqa: E402
+# Before anything imports numpy, in this process or in one that a test starts: on the small matrices here its threads
+# only burn time.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
 import pytest
 from hypothesis import settings
 
@@ -7,8 +15,22 @@ from perftrace.core.engine import current
 from perftrace.runtime import tracer
 from perftrace.testing import CountingIds, FakeClock, capture
 
-settings.register_profile("steady", deadline=None)
-settings.load_profile("steady")
+TIMEOUT = 240
+"""Seconds that a process started by a test may take: on a loaded machine the slowest needs a tenth of it."""
+
+_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+_SHARE = {"quick": 0.2, "ci": 1, "night": 20}
+"""How many examples each profile draws, as a multiple of what `ci` does."""
+
+
+def examples(count):
+    """Return how many examples the chosen profile draws where `ci` draws `count`."""
+    return max(1, int(count * _SHARE[_PROFILE]))
+
+
+for _name in _SHARE:
+    settings.register_profile(_name, deadline=None, max_examples=examples(100))
+settings.load_profile(_PROFILE)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.conftest import TIMEOUT
+
 COMMON = """
 import gc, signal, time
 import perftrace
@@ -27,7 +29,10 @@ def balanced():
 
 def run(code):
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", COMMON + code], capture_output=True, timeout=30, check=False
+        [sys.executable, "-W", "error", "-c", COMMON + code],
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
     )
     assert result.returncode == 0, result.stderr.decode()
     assert result.stderr == b""

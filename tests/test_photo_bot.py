@@ -10,9 +10,10 @@ import pytest
 
 from perftrace import sources
 from perftrace.cli import main
+from tests.conftest import TIMEOUT
 
 RUN = Path(__file__).parent.parent / "docs" / "examples" / "photo_bot" / "run.py"
-USERS = 24
+USERS = 16
 PLANTED = {"button_click": "check_state", "confirm_generation": "download", "call_studio": "build"}
 FLOWS = {
     "button_click": ["queue", "check_state", "dispatch", "handle"],
@@ -26,12 +27,11 @@ FLOWS = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("how", ["polling", "webhook"])
 def test_the_planted_bottlenecks_are_named_and_whatever_goes_wrong_is_told(how, tmp_path, capsys):
     """By long polling or webhook; all users hear something, and each trace goes through all processes."""
     options = ["--users", str(USERS), "--folder", str(tmp_path), *(["--webhook"] if how == "webhook" else [])]
-    result = subprocess.run([sys.executable, RUN, *options], capture_output=True, timeout=120, check=True)
+    result = subprocess.run([sys.executable, RUN, *options], capture_output=True, timeout=TIMEOUT, check=True)
     output = result.stdout.decode()
     assert result.stderr.decode() == ""
     assert "heard nothing" not in output

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from perftrace.cli import main
+from tests.conftest import TIMEOUT
 
 DEMO = Path(__file__).parent.parent / "docs" / "examples" / "quickstart" / "demo.py"
 
 
 def test_the_demo_ends_with_the_table_that_names_the_slow_step(capsys):
     """All users got an answer of some kind, and the log says the same as the demo."""
-    result = subprocess.run([sys.executable, DEMO], capture_output=True, timeout=50, check=True)
+    result = subprocess.run([sys.executable, DEMO], capture_output=True, timeout=TIMEOUT, check=True)
     output = result.stdout.decode()
     counts = {what: int(count) for count, what in re.findall(r"(\d+) (answered|failed|left early)", output)}
     log = re.search(r"perftrace report (.+)", output)[1].strip()

@@ -9,6 +9,7 @@ import pytest
 
 import perftrace
 from perftrace.runtime import tracer
+from tests.conftest import TIMEOUT
 
 
 class Spy(perftrace.Sink):
@@ -185,7 +186,11 @@ def test_the_environment_configures_and_never_breaks_the_import(variable, value,
     """A bad value is a warning and the default."""
     code = f"import perftrace as p\nassert {check}"
     result = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, variable: value}, capture_output=True, timeout=30, check=True
+        [sys.executable, "-c", code],
+        env={**os.environ, variable: value},
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=True,
     )
     assert (variable.encode() in result.stderr) is warns
 
@@ -230,7 +235,7 @@ os.write(1, (r.trace_id + r.span_id + "\\n").encode())
 if child:
     assert os.waitpid(child, 0)[1] == 0
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, check=True).stdout.split()
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT, check=True).stdout.split()
     assert len(set(out)) == 2
 
 
@@ -253,7 +258,7 @@ if child:
 else:
     assert names == [("own", None)], names
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
@@ -290,7 +295,7 @@ work()
 assert len(perftrace.records()) == 2
 """
     log = tmp_path / "bot.log"
-    subprocess.run([sys.executable, "-c", code, log], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, log], check=True, timeout=TIMEOUT)
     assert log.read_text(encoding="utf-8").count("[PERF] 检查点") == 3
     assert len((tmp_path / "bot.log.jsonl").read_text().splitlines()) == 3
 
@@ -313,4 +318,4 @@ else:
     raise AssertionError
 assert [one["name"] for one in perftrace.stats()["sinks"]] == ["LogSink"]
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)

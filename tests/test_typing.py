@@ -1,6 +1,5 @@
 """What type checkers say of decorated functions, over golden files."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -9,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TIMEOUT
+
+pytestmark = pytest.mark.types
+
+FILES = ("right.py", "wrong.py")
 FOLDER = Path(__file__).parent / "typing"
 WRONG = (FOLDER / "wrong.py").read_text(encoding="utf-8").splitlines()
 
@@ -26,32 +30,40 @@ def check(said, checker):
         assert rules & marked[line], f"line {line}: {rules} instead of {marked[line]}"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed here")
-@pytest.mark.parametrize("file", ["right.py", "wrong.py"])
-def test_mypy(file, tmp_path):
-    """Accepts what is right and refuses each wrong call."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "--config-file", "", file]
-    result = subprocess.run(command, capture_output=True, timeout=55, check=False, cwd=FOLDER, text=True)
-    said = {}
-    for line, rule in re.findall(rf"^{file}:(\d+): error: .*\[([\w-]+)\]$", result.stdout, re.MULTILINE):
-        said.setdefault(int(line), set()).add(rule)
-    if file == "right.py":
-        assert said == {}, result.stdout
-    else:
-        check({n: rules for n, rules in said.items() if rules != {"unused-coroutine"}}, "mypy")
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory):
+    """Check both files in one start; return what mypy said: its whole output, and the rules by file and line."""
+    pytest.importorskip("mypy")
+    cache = tmp_path_factory.mktemp("mypy")
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache), "--config-file", "", *FILES]
+    result = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False, cwd=FOLDER, text=True)
+    said = {file: {} for file in FILES}
+    for file, line, rule in re.findall(r"^([\w.]+):(\d+): error: .*\[([\w-]+)\]$", result.stdout, re.MULTILINE):
+        said[file].setdefault(int(line), set()).add(rule)
+    return said
 
 
-@pytest.mark.skipif(importlib.util.find_spec("basedpyright") is None, reason="pyright is not installed here")
-@pytest.mark.parametrize("file", ["right.py", "wrong.py"])
-def test_pyright(file):
-    """Accepts what is right and refuses each wrong call."""
+@pytest.fixture(scope="module")
+def pyright():
+    """Check both files in one start; return the rules by file and line."""
+    pytest.importorskip("basedpyright")
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--level", "error", "--pythonpath", sys.executable]
-    result = subprocess.run([*command, file], capture_output=True, timeout=55, check=False, cwd=FOLDER)
-    said = {}
+    result = subprocess.run([*command, *FILES], capture_output=True, timeout=TIMEOUT, check=False, cwd=FOLDER)
+    said = {file: {} for file in FILES}
     for found in json.loads(result.stdout)["generalDiagnostics"]:
         if found["severity"] == "error":
-            said.setdefault(found["range"]["start"]["line"] + 1, set()).add(found.get("rule"))
-    if file == "right.py":
-        assert said == {}, result.stdout.decode()
-    else:
-        check(said, "pyright")
+            line = found["range"]["start"]["line"] + 1
+            said[Path(found["file"]).name].setdefault(line, set()).add(found.get("rule"))
+    return said
+
+
+def test_mypy(mypy):
+    """Accepts what is right and refuses each wrong call."""
+    assert mypy["right.py"] == {}
+    check({n: rules for n, rules in mypy["wrong.py"].items() if rules != {"unused-coroutine"}}, "mypy")
+
+
+def test_pyright(pyright):
+    """Accepts what is right and refuses each wrong call."""
+    assert pyright["right.py"] == {}
+    check(pyright["wrong.py"], "pyright")

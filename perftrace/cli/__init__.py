@@ -29,6 +29,10 @@ SELDOM = 50_000, 50, 100
 """When garbage is collected: what commands keep are records, and looking through them again and again for what goes
 round in circles takes a third of the time of `why`."""
 
+_ONE_THREAD = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
+"""Variables that numpy's libraries read when it is imported: on the small matrices of change points, threads of theirs
+cost twice to nine times the CPU, by machine."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 all is well, 1 it found what it looked for, 2 something went wrong."""
@@ -41,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     common.add_argument(
         "--language", choices=get_args(Language), default=_language(), help="of the text (default: %(default)s)"
     )
+    for variable in _ONE_THREAD:
+        os.environ.setdefault(variable, "1")
     given = sys.argv[1:] if arguments is None else list(arguments)
     for name in given[:1] if given and given[0] in COMMANDS else COMMANDS:
         importlib.import_module(f"perftrace.cli.{COMMANDS[name]}").add_to(commands, common)

@@ -233,7 +233,7 @@ def _duration(text: str, words: Container[str]) -> int | None:
     digits = seconds[:-5] + seconds[-4:-1]
     if word not in words or seconds[-5:-4] != "." or seconds[-1:] != "s" or not (digits.isascii() and digits.isdigit()):
         return None
-    return int(digits) * 1_000_000 if len(digits) > 3 else None
+    return int(digits) * 1_000_000 if 3 < len(digits) <= _MAX_DIGITS else None
 
 
 def _done(body: str, took: int, additions: Sequence[str]) -> Line | None:
@@ -280,6 +280,11 @@ A start: operation id, text. A checkpoint: operation id, name, text, seconds. A 
 and at most one field: operation id, text, seconds, the field's name and value or None.
 """
 START_PARTS, CHECKPOINT_PARTS = 2, 4
+_MAX_DIGITS = 12
+"""Of a duration in seconds, its three decimals included: thirty years, which 64 bits hold as nanoseconds."""
+_SECONDS = rf"[0-9]{{1,{_MAX_DIGITS - 3}}}\.[0-9]{{3}}"
+_TEXT_BYTES = 16384
+"""The longest text that a usual line has: as many bytes as a text of 4,096 characters takes at most."""
 
 
 def _plain(words: Words) -> dict[str, re.Pattern[str]]:
@@ -287,7 +292,7 @@ def _plain(words: Words) -> dict[str, re.Pattern[str]]:
 
     What stands before the last dot is not looked at again: a line of a million dots would take an hour.
     """
-    seconds = r"(\d+\.\d{3})s"
+    seconds = rf"({_SECONDS})s"
     checkpoint = rf"{words.checkpoint}: (?>([^ ]+)\.)([^ %]++) - ([^|]*) \| {words.elapsed}: {seconds}\r?\n?"
     done = rf"{words.done}: ([^ ]+) - ([^|]*) \| {words.took}: {seconds}(?: \| (?!{WEIGHT}=)(\w+)=([^|\\\r\n]*))?\r?\n?"
     start = rf"{words.start}: ([^ ]+) - (.*)"
@@ -308,14 +313,16 @@ def _plain_block(words: Words) -> re.Pattern[str]:
         word.encode().decode("latin-1")
         for word in (words.checkpoint, words.elapsed, words.start, words.done, words.took)
     )
-    seconds = r"([0-9]++\.[0-9]{3})s"
+    seconds = rf"({_SECONDS})s"
+    # Bounded: a line that holds the marker again and again would be searched to its end each time.
+    text = rf".{{0,{_TEXT_BYTES}}}"
     field = rf"(?: \| (?!{WEIGHT}=)(\w++)=([^|\\\r\n]*+))?+"
     # Found by its end: searching for all of the marker takes half as long again.
     marker = rf"\[PERF\] (?<={re.escape(MARKER.encode().decode('latin-1'))})"
     return re.compile(
-        rf"{marker}(?:{checkpoint}: (?>([!-~]+)\.)([^ %\n]++) - .*\| {elapsed}: {seconds}\r?$"
+        rf"{marker}(?:{checkpoint}: (?>([!-~]+)\.)([^ %\n]++) - {text}\| {elapsed}: {seconds}\r?$"
         rf"|{start}: ([!-~]++) - "
-        rf"|{done}: (([!-~]+)_[0-9a-f]{{16}}|[!-~]++) - .*\| {took}: {seconds}{field}\r?$)",
+        rf"|{done}: (([!-~]+)_[0-9a-f]{{16}}|[!-~]++) - {text}\| {took}: {seconds}{field}\r?$)",
         re.ASCII | re.MULTILINE,
     )
 

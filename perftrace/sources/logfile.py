@@ -307,7 +307,7 @@ class LogReader:
         self._running[operation_id] = _Run(operation_id, description, text[:40], True)
 
     def _finish(self, line: Line, text: str) -> Record | None:
-        operation_id, done = self._split_finish(line.body)
+        operation_id, done = split_body(line.body)
         run = self._running.pop(operation_id, None)
         if run is None:
             if operation_id in self._recent or operation_id in self._before:
@@ -333,15 +333,6 @@ class LogReader:
             weight=line.weight,
             attributes=dict(line.fields if key_name is None else line.fields[1:]),
         )
-
-    def _split_finish(self, body: str) -> tuple[str, str]:
-        """Split a finish by the ids that run: an id of the explicit API may hold ` - ` itself."""
-        operation_id, text = split_body(body)
-        at = body.find(" - ")
-        while operation_id not in self._running and (at := body.find(" - ", at + 3)) >= 0:
-            if body[:at] in self._running:
-                return body[:at], body[at + 3 :]
-        return operation_id, text
 
     def _identify(self, operation_id: str, fields: tuple[tuple[str, str], ...]) -> tuple[str | None, Identity]:
         """Split the id by the key, if the first field names it: its value ends what stands before the unique part."""

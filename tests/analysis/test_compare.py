@@ -33,6 +33,7 @@ def samples(values):
     return Samples(values, np.ones(len(values)))
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("count", [150, 1000])
 def test_equals_are_told_apart_no_more_often_than_the_level_says(correlation, count):
@@ -46,6 +47,7 @@ def test_equals_are_told_apart_no_more_often_than_the_level_says(correlation, co
     assert alarms <= 0.05 * 1.5 * TRIALS
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize(("correlation", "factor"), [(0.0, 1.1), (0.5, 1.2), (0.9, 1.6)])
 def test_a_planted_change_is_found(correlation, factor):
     """In 19 of 20 trials, and its size lies in the interval nearly always."""

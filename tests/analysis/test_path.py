@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from perftrace.analysis.path import critical_path
 from perftrace.analysis.trees import Forest
 from perftrace.core.record import Record
+from tests.conftest import examples
 
 MS = 1_000_000
 
@@ -104,7 +105,7 @@ def traces(draw):
 
 
 @given(traces(), st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_the_path_covers_the_root_without_overlap(records, dice):
     """Piece after piece; in whatever order the records come."""
     pieces = critical_path(next(r for r in Forest(records).roots if r.record.span == 1))

@@ -7,6 +7,7 @@ from perftrace.analysis.path import critical_path
 from perftrace.analysis.replay import replays
 from perftrace.analysis.trees import Forest
 from tests.analysis.test_path import MS, run, traces
+from tests.conftest import examples
 
 
 def replayed(*records, faster=0.5):
@@ -38,7 +39,7 @@ def test_what_nobody_awaits_gains_nothing():
 
 
 @given(traces())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_unchanged_it_takes_as_long_and_faster_never_longer(records):
     """And never gains more than the step takes; off the critical path, nothing."""
     roots = Forest(records).roots

@@ -12,6 +12,7 @@ from perftrace.analysis.why import why
 from perftrace.cli import main
 from tests.analysis.test_compare import write
 from tests.analysis.test_path import run, traces
+from tests.conftest import examples
 
 RUNS = 400
 
@@ -52,13 +53,14 @@ def test_what_was_planted_comes_first(seed):
     assert found.enough
 
 
+@pytest.mark.statistics
 def test_nothing_is_named_where_nothing_differs():
     """In 40 worlds without a plant at most 4 attributes are, as 5 % may be."""
     named = [attribute for seed in range(100, 140) for attribute in why(world(seed, planted=False), "photo").attributes]
     assert len(named) <= 4
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(traces())
 def test_the_parts_sum_to_the_whole(records):
     """Whatever the trees look like; gaps in seconds, variance shares to 1."""

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from perftrace.cli import COMMANDS, reading
+from tests.conftest import TIMEOUT
 
 MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "
 
@@ -68,7 +69,7 @@ def interrupt(self, read):
 files.FileSource._progress = interrupt
 sys.exit(main(["report", {log!r}]))
 """
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=TIMEOUT, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
 
 

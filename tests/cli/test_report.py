@@ -10,6 +10,7 @@ import pytest
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from tests.analysis.test_path import run
+from tests.conftest import TIMEOUT
 
 CLOCK = "\u23f1\ufe0f  [PERF] "
 LINES = (
@@ -32,7 +33,7 @@ def run_command(*arguments, stdin=b"", **environment):
         input=stdin,
         check=False,
         capture_output=True,
-        timeout=30,
+        timeout=TIMEOUT,
         env={**os.environ, **environment},
     )
 
@@ -138,7 +139,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=TIMEOUT) == 0
 
 
 def test_a_wrong_command_line_is_told():

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.conftest import TIMEOUT
+
 BOOKS = """
 def check_books(written=None):
     books = perftrace.stats()["sinks"][0]
@@ -15,7 +17,7 @@ def check_books(written=None):
 """accepted = written + dropped + pending, and written as an independent count has it."""
 
 
-def run(code, *arguments, timeout=50, status=0):
+def run(code, *arguments, timeout=TIMEOUT, status=0):
     """Run a script; a hang or another exit status than expected is a failure. Gives what it printed."""
     result = subprocess.run(
         [

@@ -13,6 +13,7 @@ from perftrace import sources
 from perftrace.formats.jsonl import encode
 from perftrace.store import DirectorySink, compact
 from perftrace.store.folder import contents
+from tests.conftest import TIMEOUT
 from tests.faults.helpers import run
 
 WRITER = """
@@ -47,7 +48,7 @@ def test_killed_at_a_random_moment_all_that_was_acknowledged_is_there(tmp_path, 
     acknowledged = [process.stdout.readline()]  # from here on it writes
     time.sleep(random.Random(seed).uniform(0, 0.6))  # the moment is the test
     process.kill()
-    acknowledged += process.communicate(timeout=30)[0].splitlines()
+    acknowledged += process.communicate(timeout=TIMEOUT)[0].splitlines()
     promised = int([line for line in acknowledged if line.strip()][-1])
     for _ in range(2):
         reading = sources.open(str(tmp_path))

@@ -72,7 +72,7 @@ for _ in range(4):
     threading.Thread(target=forever, daemon=True).start()
 time.sleep(0.1)
 """
-    run(code, tmp_path, timeout=30)
+    run(code, tmp_path)
     assert names_in(tmp_path).count("a") == 20
 
 

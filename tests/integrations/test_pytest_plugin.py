@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.conftest import TIMEOUT
+
 TEST = """
 import perftrace
 from perftrace.testing import tree_text
@@ -25,7 +27,7 @@ def test_the_fixtures_are_found_without_any_set_up(tmp_path):
     """Installing perftrace is enough."""
     (tmp_path / "test_it.py").write_text(TEST)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, timeout=50, check=False, cwd=tmp_path)
+    result = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False, cwd=tmp_path)
     assert b"2 passed" in result.stdout, result.stdout.decode()
 
 
@@ -94,7 +96,7 @@ def test_a_marked_test_fails_with_the_segment_and_the_line(tmp_path):
     """Where it takes too long or calls too often; what cannot be used is told; a failure of its own comes first."""
     (tmp_path / "test_it.py").write_text(MARKED)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--strict-markers", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, timeout=50, check=False, cwd=tmp_path)
+    result = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False, cwd=tmp_path)
     text = result.stdout.decode()
     line = MARKED.splitlines().index('    perftrace.checkpoint("download")') + 1
     call = MARKED.splitlines().index("        get_user(clock)") + 1

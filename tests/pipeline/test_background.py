@@ -16,6 +16,7 @@ from perftrace.core.record import Record
 from perftrace.pipeline import Background
 from perftrace.sinks.logline import LogSink
 from perftrace.sinks.memory import MemorySink
+from tests.conftest import TIMEOUT
 
 
 class Gate(Sink):
@@ -201,7 +202,7 @@ if child:
     assert os.waitpid(child, 0)[1] == 0
 """
     path = tmp_path / "x.jsonl"
-    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=TIMEOUT)
     names = collections.Counter(json.loads(line)["name"] for line in path.read_text().splitlines())
     assert names == {"before": 5, "child": 3, "parent": 3}
 
@@ -250,7 +251,7 @@ assert sink["written"] == next(seen)
 assert sink["written"] + sum(sink["dropped"].values()) == count and sink["pending"] == 0, sink
 assert perftrace.shutdown(5)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
 
 
 def test_a_loss_is_told_when_it_begins_and_when_it_is_over(gate, caplog):

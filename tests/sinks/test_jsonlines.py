@@ -12,6 +12,7 @@ import pytest
 import perftrace
 from perftrace import sources
 from perftrace.formats.jsonl import decode
+from tests.conftest import TIMEOUT
 
 
 def trace(name="a"):
@@ -74,7 +75,7 @@ books = perftrace.stats()["sinks"][0]
 assert (books["accepted"], books["written"], books["dropped"]) == (6, 3, {{"error": 3}}), books
 assert perftrace.flush(1) is False
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT, capture_output=True)
     reading = sources.open(str(path))
     assert (len(reading.records), reading.books.not_understood) == (3, 1)
 
@@ -92,7 +93,7 @@ for _ in range(200):
 if child:
     assert os.waitpid(child, 0)[1] == 0
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
     reading = sources.open(str(path))
     assert reading.books.not_understood == 0
     assert len({record.pid for record in reading.records}) == 2

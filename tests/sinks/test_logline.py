@@ -10,6 +10,7 @@ import pytest
 import perftrace
 from perftrace.sinks.logline import LogSink
 from perftrace.testing import CountingIds, FakeClock
+from tests.conftest import TIMEOUT
 
 CLOCK = "\u23f1\ufe0f  [PERF] "
 
@@ -24,7 +25,11 @@ def clock():
 def run_python(code, **environment):
     """Run code in a process of its own, where nobody configured logging; give its standard error."""
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, timeout=30, env=environment, check=True
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        timeout=TIMEOUT,
+        env=environment,
+        check=True,
     )
     assert result.stdout == b""
     return result.stderr

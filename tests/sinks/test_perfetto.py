@@ -11,6 +11,7 @@ import perftrace
 from perftrace import sources
 from perftrace.core.record import Record
 from perftrace.sinks.perfetto import PerfettoSink
+from tests.conftest import TIMEOUT
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ print(child)
 assert os.waitpid(child, 0)[1] == 0
 """
     options = ["-W", "ignore::DeprecationWarning"]
-    done = subprocess.run([sys.executable, *options, "-c", code], check=True, timeout=30, capture_output=True)
+    done = subprocess.run([sys.executable, *options, "-c", code], check=True, timeout=TIMEOUT, capture_output=True)
     assert names(tmp_path / "trace.json") == ["before", "parent"]
     assert names(tmp_path / f"trace-{int(done.stdout)}.json") == ["child"]
 
@@ -149,7 +150,7 @@ for span in range(1, 30):
 print(sink.losses()["error"])
 assert not sink.close(1)
 """
-    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT, capture_output=True)
     written = len(names(tmp_path / "trace.json"))
     assert 0 < written < 29
     assert int(done.stdout) == 29 - written

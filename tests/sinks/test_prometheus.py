@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 import perftrace
 from perftrace.core.record import Record, Started
 from perftrace.sinks.prometheus import PrometheusSink
+from tests.conftest import TIMEOUT
 
 SECOND = 1_000_000_000
 RECORDS = [
@@ -181,4 +182,4 @@ perftrace.flush()
 text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
 assert "in parent" in text and "in child" not in text
 """
-    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True, timeout=TIMEOUT)

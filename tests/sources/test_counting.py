@@ -13,6 +13,7 @@ from perftrace.sources.files import FileSource
 from perftrace.sources.shapes import Shapes
 from perftrace.store import compact
 from tests.analysis.test_path import run
+from tests.conftest import examples
 
 NAME = "1795000000000000000-1-0000000{}.jsonl"
 
@@ -76,7 +77,7 @@ def write(folder, name, records):
     (folder / name).write_bytes(b"".join(encode(record).rstrip(b"\n") + b"\n" for record in records))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(stores(), stores())
 def test_counted_is_the_same_as_record_by_record(tmp_path_factory, old, new):
     """Own time, running time, failures, weights, segments: of what is compacted, beside what is still in lines."""

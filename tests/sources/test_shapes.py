@@ -14,6 +14,7 @@ from perftrace.analysis.report import SLOWEST, report
 from perftrace.sources import parallel
 from perftrace.sources.files import FileSource
 from perftrace.sources.shapes import Shapes
+from tests.conftest import TIMEOUT, examples
 
 MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "
 IDS = [f"click_{n}_{n:016x}" for n in range(1, 4)] + [
@@ -109,7 +110,7 @@ def counted(path):
     return without_start(found, source.books)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(lines())
 def test_blocks_give_the_same_as_lines(tmp_path_factory, text):
     """Whatever stands between the usual lines."""
@@ -118,7 +119,7 @@ def test_blocks_give_the_same_as_lines(tmp_path_factory, text):
     assert counted(str(path)) == by_lines(str(path))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(orderly(), st.integers(50, 900))
 def test_parts_give_the_same_as_the_whole(tmp_path_factory, text, size):
     """Wherever they are cut: runs go on over the cuts, lines are read once."""
@@ -223,7 +224,11 @@ def test_other_processes_are_started_and_fail_in_every_way(tmp_path, case):
     source = "-" if case == "standard input" else str(log)
     with log.open("rb") as file:
         result = subprocess.run(
-            [sys.executable, str(script), case, source], stdin=file, capture_output=True, timeout=60, check=False
+            [sys.executable, str(script), case, source],
+            stdin=file,
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=False,
         )
     if case == "killed":
         assert (result.returncode, result.stdout) == (2, b"")

@@ -14,6 +14,7 @@ from perftrace.store import compaction, parquet
 from perftrace.store.compaction import compact
 from perftrace.store.directory import DirectorySink
 from perftrace.store.folder import contents
+from tests.conftest import TIMEOUT
 
 
 def write(folder, *names):
@@ -106,7 +107,7 @@ for name in {STEPS!r}:
     counted(name)
 compact(sys.argv[1])
 """
-    subprocess.run([sys.executable, "-c", code, tmp_path], timeout=30, check=False)
+    subprocess.run([sys.executable, "-c", code, tmp_path], timeout=TIMEOUT, check=False)
     assert names_in(tmp_path) == ["a", "b"]
     compact(tmp_path)
     assert names_in(tmp_path) == ["a", "b"]

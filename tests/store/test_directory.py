@@ -17,6 +17,7 @@ from perftrace.cli import main
 from perftrace.store.compaction import compact
 from perftrace.store.directory import DirectorySink
 from perftrace.store.folder import BusyError, contents, locked, taken
+from tests.conftest import TIMEOUT
 
 
 def run(*names):
@@ -72,7 +73,7 @@ for n in range(3):
 for child in children:
     assert os.waitpid(child, 0)[1] == 0
 """
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=TIMEOUT)
     records = sources.open(str(tmp_path)).records
     assert sorted(r.name for r in records) == ["before", "child0", "child1", "child2"]
     assert len({r.pid for r in records}) == 4
@@ -97,7 +98,7 @@ if __name__ == "__main__":
         pass
 """)
     folder = tmp_path / "traces"
-    subprocess.run([sys.executable, script, folder, method], check=True, timeout=50)
+    subprocess.run([sys.executable, script, folder, method], check=True, timeout=TIMEOUT)
     assert sorted(r.name for r in sources.open(str(folder)).records) == ["child"] * 3 + ["parent"]
 
 
@@ -114,7 +115,7 @@ assert perftrace.flush(10)
 os.write(1, b"flushed")
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, timeout=30, check=False)
+    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, timeout=TIMEOUT, check=False)
     assert result.stdout == b"flushed"
     assert len(sources.open(str(tmp_path)).records) == 500
 
@@ -166,7 +167,7 @@ books = perftrace.stats()["sinks"][0]
 assert books["accepted"] == 130 and books["pending"] == 0, books
 print(books["written"], books["dropped"]["error"])
 """
-    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, timeout=30, check=True)
+    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, timeout=TIMEOUT, check=True)
     written, lost = map(int, result.stdout.split())
     reading = sources.open(str(tmp_path))
     assert (len(reading.records), reading.books.not_understood) == (written, 1)
@@ -287,7 +288,7 @@ if child == 0:
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=TIMEOUT)
     assert os.listdir(tmp_path) == []
 
 

@@ -15,6 +15,7 @@ from perftrace.core.sink import Outlet
 from perftrace.pipeline import Background
 from perftrace.store import DirectorySink, compact, connect, prune
 from perftrace.store.folder import contents
+from tests.conftest import examples
 
 CAPACITY = 20
 spans = itertools.count(1)
@@ -124,4 +125,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestStore.settings = settings(max_examples=examples(25), stateful_step_count=25)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from perftrace.core.record import Link, Record
 from perftrace.formats.jsonl import decode, encode
 from perftrace.store import parquet
+from tests.conftest import examples
 from tests.formats.test_jsonl import records
 
 
@@ -57,7 +58,7 @@ def test_other_tools_read_it(files):
     assert pyarrow.json.read_json(files[0]).column("outcome").to_pylist() == ["ok"] * 3
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(50))
 @given(record=records)
 def test_every_record_comes_back(tmp_path, record):
     """Whatever its texts hold, as from its line."""
