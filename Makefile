@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 GROUP ?= dev
 PY = $(VENV)/bin/python
+# Tests start hundreds of processes: without its byte code each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 # How many tests run at once; 0: one after the other, in one process.
 WORKERS ?= auto
 # A marker expression: which lanes run (see pyproject.toml).

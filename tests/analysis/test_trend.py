@@ -36,6 +36,7 @@ def test_the_published_change_points_are_found(name):
     assert all(0 < change.p <= 0.01 for change in found)
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6, 0.9])
 @pytest.mark.parametrize(("length", "trials"), [(12, 100), (40, 40)])
 def test_no_change_is_cried_in_noise(correlation, length, trials):

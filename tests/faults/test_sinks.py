@@ -148,13 +148,13 @@ monitor = perftrace.get_performance_monitor()
 def start(first, last):
     for n in range(first, last):
         monitor.start_timer(f"t_{n}", "")
-start(0, 150_000)
+start(0, 120_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start(150_000, 350_000)
+start(120_000, 220_000)
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 assert grown < 20_000, grown  # kilobytes
-assert seen[0] == 250_000, seen
-check_books(250_000)
+assert seen[0] == 120_000, seen
+check_books(120_000)
 """,
     )
 
