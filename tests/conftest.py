@@ -1,5 +1,6 @@
 """What every test gets: a fresh tracer state, and a failure where it leaves an operation current."""
 
+import gc
 import os
 
 # ruff: noqa: E402
@@ -31,6 +32,12 @@ def examples(count):
 for _name in _SHARE:
     settings.register_profile(_name, deadline=None, max_examples=examples(100))
 settings.load_profile(_PROFILE)
+
+
+def pytest_collection_finish():
+    """Take what was imported out of the garbage collector's sight: each full collection looked through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """The floors: who may import whom."""
 
 import ast
+import functools
 import sys
 from pathlib import Path
 
@@ -51,8 +52,13 @@ def _is_for_types(node):
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
+@functools.cache
 def imports_of(path):
     """Every import of a file as (dotted parts, whether inside a function or for type checkers alone)."""
+    return tuple(_imports_of(path))
+
+
+def _imports_of(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inner = {id(n) for f in ast.walk(tree) if isinstance(f, _LATER) or _is_for_types(f) for n in ast.walk(f)}
     for node in ast.walk(tree):
