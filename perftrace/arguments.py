@@ -5,7 +5,8 @@ import string
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from perftrace.core.record import Details, Scalar, plain, scalar
+from perftrace.core.record import Details
+from perftrace.core.values import Scalar, plain, scalar
 
 Read: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 """Takes something from a call's positional and keyword arguments."""

@@ -25,7 +25,9 @@ from perftrace.core.engine import (
     current,
     thread,
 )
-from perftrace.core.record import Details, Link, Record, Spec, attributes_of, plain
+from perftrace.core.events import Link
+from perftrace.core.record import Details, Record, Spec
+from perftrace.core.values import attributes_of, plain
 from perftrace.runtime import tracer
 
 F = TypeVar("F", bound="Callable[..., Any] | functools.partialmethod[Any]")

@@ -5,7 +5,8 @@ from contextlib import suppress
 from typing import TypedDict
 
 from perftrace.core.engine import Block, Live, Tracer, current, thread
-from perftrace.core.record import Record, Spec, plain
+from perftrace.core.record import Record, Spec
+from perftrace.core.values import plain
 from perftrace.formats.line import escape, split_id
 from perftrace.runtime import notes, tracer
 from perftrace.sinks.logline import LOGGER

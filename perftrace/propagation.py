@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from perftrace.core.engine import current
-from perftrace.core.record import Link
+from perftrace.core.events import Link
 from perftrace.runtime import tracer
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -30,7 +30,7 @@ FLOORS = (
 )
 """From the ground up; a name is a file or folder right under the package."""
 
-CORE = ("clock", "ids", "record", "sink", "engine")
+CORE = ("clock", "values", "ids", "events", "record", "sink", "engine")
 """The order of the core's own files."""
 
 CORE_NEEDS = {"wrapt", "decorator"}
@@ -115,7 +115,7 @@ def test_third_party_packages_are_the_required_two(path):
 
 
 def test_core_files_import_only_lower_siblings():
-    """clock, ids, record, sink, engine: in this order."""
+    """In the order of `CORE`."""
     for path in (PACKAGE / "core").glob("*.py"):
         here = module_of(path)
         if len(here) < 2:

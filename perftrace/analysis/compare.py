@@ -9,7 +9,8 @@ from typing import Literal
 
 from perftrace.analysis.bootstrap import Interval, Samples, change_of
 from perftrace.analysis.segments import segments_of
-from perftrace.core.record import END, Record
+from perftrace.core.record import Record
+from perftrace.core.values import END
 
 LEVEL = 0.95
 MIN_CHANGE = 0.05

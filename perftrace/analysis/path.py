@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from perftrace.analysis.trees import Node
-from perftrace.core.record import END
+from perftrace.core.values import END
 
 
 class Stretch(NamedTuple):

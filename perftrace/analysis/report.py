@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from perftrace.analysis.percentiles import Weighed
 from perftrace.analysis.segments import segments_of
 from perftrace.analysis.tally import Samples, Tally
-from perftrace.core.record import END, Outcome, Record
+from perftrace.core.record import Record
+from perftrace.core.values import END, Outcome
 from perftrace.sources.shapes import Shapes
 
 SLOWEST = 10

@@ -1,6 +1,7 @@
 """Runs cut at their checkpoints."""
 
-from perftrace.core.record import END, Record
+from perftrace.core.record import Record
+from perftrace.core.values import END
 
 
 def segments_of(record: Record) -> list[tuple[str, int]]:

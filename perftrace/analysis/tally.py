@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from perftrace.analysis.segments import segments_of
 from perftrace.analysis.selection import value_of
-from perftrace.core.record import END, Record
+from perftrace.core.record import Record
+from perftrace.core.values import END
 from perftrace.sources.shapes import Shapes
 from perftrace.store.counting import Block, Counts
 

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from perftrace.core.record import END, Record
+from perftrace.core.record import Record
+from perftrace.core.values import END
 
 
 class Node:

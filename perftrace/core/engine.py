@@ -16,25 +16,11 @@ from contextvars import ContextVar, Token
 from typing import Any, ClassVar, TypeAlias
 
 from perftrace.core.clock import Clock, SystemClock, reader
+from perftrace.core.events import Reached, Started
 from perftrace.core.ids import Ids, RandomIds
-from perftrace.core.record import (
-    NO_ATTRIBUTES,
-    TEXT_LIMIT,
-    Details,
-    Event,
-    Fields,
-    Outcome,
-    RawMark,
-    Reached,
-    Record,
-    Spec,
-    Started,
-    ThreadName,
-    attributes_of,
-    marks_of,
-    plain,
-)
+from perftrace.core.record import Details, Event, Fields, RawMark, Record, Spec, ThreadName, marks_of
 from perftrace.core.sink import Hook, Outlet, Sink, overrides
+from perftrace.core.values import NO_ATTRIBUTES, TEXT_LIMIT, Outcome, attributes_of, plain
 
 NOTHING = ""
 """The text of whoever gives none."""

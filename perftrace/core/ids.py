@@ -37,3 +37,31 @@ class RandomIds:
         # Partials of a C function: half of what methods would cost.
         self.span_id: Callable[[], int] = functools.partial(bits, 64)
         self.trace_id: Callable[[], int] = functools.partial(bits, 128)
+
+
+_ENCODED = {ord(c): f"%{ord(c):02X}" for c in "%|"} | {
+    # Blanks and controls by code; what lies beyond ASCII is written as its UTF-8 bytes, as in a URL.
+    code: "".join(f"%{byte:02X}" for byte in chr(code).encode("utf-8"))
+    for code in (
+        *range(0x21),
+        *range(0x7F, 0xA1),
+        0x1680,
+        *range(0x2000, 0x2010),
+        *range(0x2028, 0x2030),
+        0x205F,
+        *range(0x2066, 0x206A),
+        0x3000,
+        0xFEFF,
+    )
+}
+
+
+def encode_name(name: str) -> str:
+    """Percent-encode blanks, `|`, `%` and controls, so that a name can stand in an id; all else stays."""
+    return name if name.isidentifier() else name.translate(_ENCODED)
+
+
+def make_operation_id(name: str, key: str | None, span: int) -> str:
+    """Join what log lines show of an operation: `name_key_span`, or `name_span` without a key."""
+    middle = "" if key is None else f"_{encode_name(key)}"
+    return f"{encode_name(name)}{middle}_{span:016x}"

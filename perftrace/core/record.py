@@ -1,82 +1,20 @@
 """What leaves the core: events and records, immutable plain data."""
 
 import inspect
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import CodeType, MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from types import CodeType
+from typing import Any, ClassVar, TypeAlias
 
 from perftrace.core.clock import nanoseconds
+from perftrace.core.events import Checkpoint, Link, Reached, Started
+from perftrace.core.ids import make_operation_id
+from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, Scalar
 
-Scalar: TypeAlias = str | int | float | bool | None
-"""What an attribute's value is once it is on a record."""
-Attributes: TypeAlias = Mapping[str, Scalar]
-"""Attributes by name; read-only for whoever gets them."""
-Outcome: TypeAlias = Literal["ok", "error", "cancelled", "closed", "abandoned"]
-"""How an operation ended: `closed` is a coroutine or generator left early, `abandoned` one given up on."""
 Mark: TypeAlias = tuple[str, str, int, Attributes]
 """A checkpoint as plain data: name, description, elapsed nanoseconds, attributes."""
 RawMark: TypeAlias = tuple[str, str, Any, Attributes]
 """The same as it was kept, with a reading of the clock in place of nanoseconds."""
-
-NO_ATTRIBUTES: Attributes = MappingProxyType({})
-"""The attributes of whatever has none: shared, so that having none costs nothing."""
-END = "(end)"
-"""Names the segment after the last checkpoint."""
-OTHER = "__other__"
-"""Stands for all names beyond a cap."""
-TEXT_LIMIT = 4096
-"""The most characters that a text on a record keeps."""
-MAX_ATTRIBUTES = 1000
-"""The most attributes that an operation or a checkpoint keeps."""
-
-
-class Checkpoint(NamedTuple):
-    """A named moment inside an operation."""
-
-    name: str
-    description: str
-    elapsed_ns: int
-    """Since the start of the operation."""
-    attributes: Attributes = NO_ATTRIBUTES
-
-
-class Link(NamedTuple):
-    """A pointer to an operation of another trace."""
-
-    trace_id: str
-    """32 lower-case hexadecimal digits."""
-    span_id: str
-    """16 lower-case hexadecimal digits."""
-
-
-class Started(NamedTuple):
-    """The event of an operation's start."""
-
-    operation_id: str
-    name: str
-    description: str
-    key: str | None
-    trace_id: str
-    span_id: str
-    parent_id: str | None
-    start: int
-    """Unix nanoseconds, UTC."""
-
-
-class Reached(NamedTuple):
-    """The event of a checkpoint."""
-
-    operation_id: str
-    name: str
-    """The checkpoint's."""
-    description: str
-    elapsed_ns: int
-    """Since the start of the operation."""
-    start: int
-    """Of the operation: Unix nanoseconds, UTC."""
-    attributes: Attributes
 
 
 class ThreadName:
@@ -524,65 +462,3 @@ def _rebuild(fields: dict[str, Any]) -> Record:
 
 Event: TypeAlias = Started | Reached | Record
 """What a sink receives."""
-
-_ENCODED = {ord(c): f"%{ord(c):02X}" for c in "%|"} | {
-    # Blanks and controls by code; what lies beyond ASCII is written as its UTF-8 bytes, as in a URL.
-    code: "".join(f"%{byte:02X}" for byte in chr(code).encode("utf-8"))
-    for code in (
-        *range(0x21),
-        *range(0x7F, 0xA1),
-        0x1680,
-        *range(0x2000, 0x2010),
-        *range(0x2028, 0x2030),
-        0x205F,
-        *range(0x2066, 0x206A),
-        0x3000,
-        0xFEFF,
-    )
-}
-
-
-def encode_name(name: str) -> str:
-    """Percent-encode blanks, `|`, `%` and controls, so that a name can stand in an id; all else stays."""
-    return name if name.isidentifier() else name.translate(_ENCODED)
-
-
-def make_operation_id(name: str, key: str | None, span: int) -> str:
-    """Join what log lines show of an operation: `name_key_span`, or `name_span` without a key."""
-    middle = "" if key is None else f"_{encode_name(key)}"
-    return f"{encode_name(name)}{middle}_{span:016x}"
-
-
-def clip(text: str) -> str:
-    """Cut a text down to `TEXT_LIMIT` characters and say how many were cut."""
-    return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}…[+{len(text) - TEXT_LIMIT}]"
-
-
-def plain(value: object) -> str:
-    """Turn anything into an exact `str`, clipped; a broken `__str__` becomes a note of its type."""
-    if type(value) is str and len(value) <= TEXT_LIMIT:
-        return value
-    try:
-        text = str(value)
-        return clip(text if type(text) is str else str.__str__(text))
-    except KeyboardInterrupt:  # a real Ctrl-C
-        raise
-    except BaseException as error:
-        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
-
-
-def scalar(value: object) -> Scalar:
-    """Turn an attribute's value into plain data: numbers, truth and None stay, all else is text."""
-    if value is None or type(value) is bool or type(value) is float:
-        return value
-    if type(value) is int:
-        # Beyond 64 bits no reader agrees on a number, and str() refuses after 4300 digits.
-        return value if -(2**63) <= value < 2**63 else f"<int of {value.bit_length()} bits>"
-    return plain(value)
-
-
-def attributes_of(values: Mapping[str, object]) -> dict[str, Scalar]:
-    """Copy attributes as plain data; of more than `MAX_ATTRIBUTES` the first, and a mark that there were more."""
-    if len(values) > MAX_ATTRIBUTES:
-        values = {**dict(itertools.islice(values.items(), MAX_ATTRIBUTES - 1)), "…": "more were left out"}
-    return {plain(name): scalar(value) for name, value in values.items()}

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import BuiltinMethodType
 from typing import Any, ClassVar, TypeAlias
 
-from perftrace.core.record import Reached, Record, Started
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Record
 
 
 class Sink:

@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Mark, Record, scalar
+from perftrace.core.record import Fields, Mark, Record
+from perftrace.core.values import NO_ATTRIBUTES, Attributes, scalar
 from perftrace.formats.jsonl import dump, fields_of
 from perftrace.formats.jsonl import record_of as record_of_fields
 from perftrace.formats.tracks import Arrow, Lane, Moment, Slice, Tracks

@@ -7,7 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Link, Mark, Outcome, Record, make_operation_id
+from perftrace.core.events import Link
+from perftrace.core.ids import make_operation_id
+from perftrace.core.record import Fields, Mark, Record
+from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome
 
 VERSION = 1
 _BOUND = 1 << 63

@@ -6,7 +6,9 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
-from perftrace.core.record import Outcome, Record, encode_name
+from perftrace.core.ids import encode_name
+from perftrace.core.record import Record
+from perftrace.core.values import Outcome
 
 Language = Literal["zh", "en"]
 

@@ -10,7 +10,9 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast, get_args
 
-from perftrace.core.record import NO_ATTRIBUTES, Attributes, Fields, Link, Mark, Outcome, Record, Scalar
+from perftrace.core.events import Link
+from perftrace.core.record import Fields, Mark, Record
+from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, Scalar
 
 SCOPE = "perftrace"
 """Names the instrumentation scope of spans made here."""

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from perftrace.core.record import NO_ATTRIBUTES, Record, Scalar
+from perftrace.core.record import Record
+from perftrace.core.values import NO_ATTRIBUTES, Scalar
 from perftrace.formats.jsonl import dump
 from perftrace.formats.otlp import SCOPE, Event, Span, span_of
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from perftrace.core.record import NO_ATTRIBUTES, Record, Scalar
+from perftrace.core.record import Record
+from perftrace.core.values import NO_ATTRIBUTES, Scalar
 from perftrace.formats.otlp import SCOPE, Event, Span, escaped, span_of
 
 _SAMPLED = 1

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from perftrace.core.record import END, Record
+from perftrace.core.record import Record
+from perftrace.core.values import END
 
 _MAX_TASKS = 200
 """Tasks of one thread that have a track each: a server makes one for each request, and no picture has room for all."""

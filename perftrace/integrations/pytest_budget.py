@@ -10,8 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
-from perftrace.core.record import END, Reached, Record, Started
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Record
 from perftrace.core.sink import Sink
+from perftrace.core.values import END
 from perftrace.runtime import report_broken, tracer
 
 _OWN = str(Path(__file__).parent.parent)

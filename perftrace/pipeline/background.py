@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
-from perftrace.core.record import Event, Record, plain
+from perftrace.core.record import Event, Record
 from perftrace.core.sink import Hook, Sink, overrides
+from perftrace.core.values import plain
 from perftrace.pipeline.wrapper import KINDS, Wrapper
 
 Drop = Literal["newest", "oldest"]

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from perftrace.core.record import OTHER, Attributes, Reached, Record, Started
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Record
 from perftrace.core.sink import Sink
+from perftrace.core.values import OTHER, Attributes
 from perftrace.pipeline.wrapper import Changing
 
 _LOGGER = logging.getLogger("performance_monitor")

@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from perftrace.core.record import Attributes, Event, Outcome, Reached, Record, Started
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Event, Record
 from perftrace.core.sink import Sink
+from perftrace.core.values import Attributes, Outcome
 from perftrace.pipeline.trouble import SICK, Trouble
 from perftrace.pipeline.wrapper import Wrapper
 

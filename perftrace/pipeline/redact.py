@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from perftrace.core.record import Attributes, Mark, Reached, Record, Scalar, Started
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Mark, Record
 from perftrace.core.sink import Sink
+from perftrace.core.values import Attributes, Scalar
 from perftrace.pipeline.wrapper import Changing
 
 DENIED = (

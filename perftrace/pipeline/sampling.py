@@ -4,8 +4,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from perftrace.core.record import Outcome, Record
+from perftrace.core.record import Record
 from perftrace.core.sink import Sink
+from perftrace.core.values import Outcome
 from perftrace.pipeline.trouble import SICK, Trouble
 from perftrace.pipeline.wrapper import Wrapper, first_of, forget_oldest
 

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import get_args
 
-from perftrace.core.record import Outcome, Record
+from perftrace.core.record import Record
+from perftrace.core.values import Outcome
 
 SICK: tuple[Outcome, ...] = ("error", "abandoned", "cancelled")
 """The outcomes that are trouble unless told otherwise."""

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from perftrace.core.record import Event, Reached, Record, Started
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Event, Record
 from perftrace.core.sink import CallableSink, Sink, overrides
 from perftrace.sinks.speaking import Speaking
 

@@ -4,7 +4,8 @@ import logging
 import sys
 from collections.abc import Iterator
 
-from perftrace.core.record import Reached, Record, Started
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
 from perftrace.sinks.logrecord import RecordMaker, is_own

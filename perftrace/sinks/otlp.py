@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar, get_args
 
-from perftrace.core.record import Record, Scalar, attributes_of, plain
+from perftrace.core.record import Record
+from perftrace.core.values import Scalar, attributes_of, plain
 from perftrace.formats import otlp, otlp_proto
 from perftrace.formats.line import escape
 from perftrace.sinks.http import Answer, Poster, Target, check_header, parse_url

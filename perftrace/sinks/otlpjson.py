@@ -3,7 +3,8 @@
 import os
 from collections.abc import Mapping
 
-from perftrace.core.record import Record, Scalar, attributes_of
+from perftrace.core.record import Record
+from perftrace.core.values import Scalar, attributes_of
 from perftrace.formats.otlp import resource_of
 from perftrace.formats.otlp_json import encode
 from perftrace.sinks.jsonlines import JsonLinesSink

@@ -9,8 +9,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from perftrace.core.record import END, OTHER, Record, Started
+from perftrace.core.events import Started
+from perftrace.core.record import Record
 from perftrace.core.sink import Sink
+from perftrace.core.values import END, OTHER
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from perftrace.core.record import NO_ATTRIBUTES, Fields, Mark, Record, Scalar, Spec, make_operation_id, record_of_log
+from perftrace.core.ids import make_operation_id
+from perftrace.core.record import Fields, Mark, Record, Spec, record_of_log
+from perftrace.core.values import NO_ATTRIBUTES, Scalar
 from perftrace.formats.line import (
     CHECKPOINT_PARTS,
     START_PARTS,

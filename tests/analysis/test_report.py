@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from perftrace.analysis.percentiles import percentile
 from perftrace.analysis.report import report
 from perftrace.analysis.segments import segments_of
-from perftrace.core.record import NO_ATTRIBUTES, Record
+from perftrace.core.record import Record
+from perftrace.core.values import NO_ATTRIBUTES
 
 MS = 1_000_000
 

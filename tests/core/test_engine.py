@@ -4,7 +4,8 @@ import contextvars
 import os
 
 from perftrace.core.engine import MAX_CHECKPOINTS, Tracer, current
-from perftrace.core.record import Reached, Spec, Started, ThreadName
+from perftrace.core.events import Reached, Started
+from perftrace.core.record import Spec, ThreadName
 from perftrace.core.sink import Sink
 
 PLAIN = (None, "", None, None)

@@ -2,7 +2,8 @@
 
 import pickle
 
-from perftrace.core.record import NO_ATTRIBUTES, Record
+from perftrace.core.record import Record
+from perftrace.core.values import NO_ATTRIBUTES
 
 
 def test_a_record_with_checkpoints_can_be_pickled():

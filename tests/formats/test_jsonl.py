@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftrace.core.record import Link, Record
+from perftrace.core.events import Link
+from perftrace.core.record import Record
 from perftrace.formats import jsonl
 from perftrace.formats.jsonl import NewerVersionError, decode, encode
 

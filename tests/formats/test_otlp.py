@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from perftrace.core.record import Link, Record
+from perftrace.core.events import Link
+from perftrace.core.record import Record
 from perftrace.formats import otlp_json, otlp_proto
 from perftrace.formats.otlp import record_of, resource_of, span_of
 

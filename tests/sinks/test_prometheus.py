@@ -13,7 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 import perftrace
-from perftrace.core.record import Record, Started
+from perftrace.core.events import Started
+from perftrace.core.record import Record
 from perftrace.sinks.prometheus import PrometheusSink
 from tests.conftest import TIMEOUT
 

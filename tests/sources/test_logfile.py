@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perftrace import sources
-from perftrace.core.record import NO_ATTRIBUTES, Record
+from perftrace.core.record import Record
+from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start, escape
 from perftrace.sources.files import MAX_LINE, FileSource
 from perftrace.sources.reading import SourceError

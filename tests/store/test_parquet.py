@@ -10,7 +10,8 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from perftrace.core.record import Link, Record
+from perftrace.core.events import Link
+from perftrace.core.record import Record
 from perftrace.formats.jsonl import decode, encode
 from perftrace.store import parquet
 from tests.conftest import examples

@@ -3,7 +3,8 @@
 import pytest
 
 from perftrace.analysis.report import report
-from perftrace.core.record import NO_ATTRIBUTES, Record
+from perftrace.core.record import Record
+from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.sources.reading import Books
 from perftrace.views.terminal import MAX_NAME, duration, report_text, shorten, table, width
 
