@@ -1,8 +1,7 @@
 """Tells why a bot or async service is slow, and which step to fix first."""
 
-from perftrace.core.engine import Operation
 from perftrace.core.events import Checkpoint, Link, Reached, Started
-from perftrace.core.record import Event, Record
+from perftrace.core.record import Event, Operation, Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import Outcome
 from perftrace.decorators import checkpointed, operation, timed

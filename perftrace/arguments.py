@@ -5,7 +5,7 @@ import string
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from perftrace.core.record import Details
+from perftrace.core.run import CallDetails
 from perftrace.core.values import Scalar, plain, scalar
 
 Read: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -20,11 +20,13 @@ class Arguments:
     Everything that can be known before any call is checked here: what names no parameter is a
     ValueError that lists the parameters.
 
-    function: what is decorated. name: the operation's, for messages.
+    function: what is decorated. name: the operation's, for messages. is_checked: False for a descriptor, whose
+    parameters are known only when it is bound: what names none of them reads nothing.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, *, is_checked: bool = True) -> None:
         self._name = name
+        self._is_checked = is_checked
         try:
             self._parameters: Mapping[str, inspect.Parameter] = inspect.signature(function).parameters
         except (TypeError, ValueError):  # some builtins have none
@@ -113,6 +115,8 @@ class Arguments:
     def _parameter(self, wanted: str, option: str) -> Read:
         """Build what reads one parameter from a call, its default included."""
         if wanted not in self._parameters:
+            if not self._is_checked:
+                return _read_nothing
             known = ", ".join(self._parameters) or "none"
             raise ValueError(f"timed: {option} of {self._name} names {wanted!r}, but its parameters are: {known}")
         parameters = self._parameters
@@ -128,16 +132,16 @@ class Arguments:
         return lambda args, kwargs: args[position] if len(args) > position else kwargs.get(wanted, default)
 
     def details(
-        self, key: Read | None, texts: tuple[Read | None, Read | None], fixed: Details, capture: Read | None
-    ) -> Callable[[tuple[Any, ...], dict[str, Any]], Details] | None:
+        self, key: Read | None, texts: tuple[Read | None, Read | None], fixed: CallDetails, capture: Read | None
+    ) -> Callable[[tuple[Any, ...], dict[str, Any]], CallDetails] | None:
         """Build what reads all of a call's details at once; None where every call is alike."""
         describe, finish = texts
         if key is None and describe is None and finish is None and capture is None:
             return None
         _, description, done, _ = fixed
 
-        def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-            return (
+        def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallDetails:
+            return CallDetails(
                 None if key is None else key(args, kwargs),
                 description if describe is None else describe(args, kwargs),
                 done if finish is None else finish(args, kwargs),
@@ -145,3 +149,7 @@ class Arguments:
             )
 
         return read
+
+
+def _read_nothing(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    raise LookupError

@@ -1,32 +1,23 @@
 """`timed`: makes an operation of each call of whatever can be called; `operation`: the same for a block."""
 
-import dis
 import functools
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar, overload
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 import decorator
 import wrapt
 
 from perftrace.arguments import Arguments, Wanted
-from perftrace.core.clock import earlier
-from perftrace.core.engine import (
-    AsyncGeneratorSteps,
-    Block,
-    CoroutineSteps,
-    GeneratorSteps,
-    Live,
-    Operation,
-    RemoteParent,
-    Tracer,
-    current,
-    thread,
-)
+from perftrace.core.block import Block, DisabledBlock
+from perftrace.core.coroutines import TimedAsyncGenerator, TimedCoroutine, TimedGenerator, time_steps
 from perftrace.core.events import Link
-from perftrace.core.record import Details, Record, Spec
+from perftrace.core.record import Operation, run_of
+from perftrace.core.run import CallDetails, OperationSpec, Run
+from perftrace.core.tracer import RemoteParent, Tracer, get_current, reset_current, set_current, thread
 from perftrace.core.values import attributes_of, plain
 from perftrace.runtime import tracer
 
@@ -40,35 +31,115 @@ class Decorator(Protocol):
         """Decorate a function."""
 
 
+Steps: TypeAlias = type[TimedCoroutine] | type[TimedGenerator] | type[TimedAsyncGenerator]
+
+
+class Plan(NamedTuple):
+    """What a decorated function needs at each call: resolved at decoration."""
+
+    function: Callable[..., Any]
+    """What is timed."""
+    spec: OperationSpec
+    common: CallDetails
+    """The details where every call is alike."""
+    enabled: Callable[[], object] | None
+    """Asked at each call; None: always."""
+    decorate: Callable[[Any], "Timed"]
+    """Times with the same options what a descriptor bound."""
+
+
 class Timed(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """A decorated function: the function's equal in all but the call.
 
-    Each is of a subclass of its own whose `__call__` is the closure that `timed` built: CPython enters
-    it at once. A `__call__` that looks the closure up costs 0.2 µs more, and
-    `wrapt.FunctionWrapper`'s own 0.8, most of it on a `__self__` that is not there.
+    What it timed stands in its plan: `functools.wraps` above it assigns `__wrapped__`, and a wrapt proxy stands for
+    something else then.
     """
 
-    def __new__(cls, wrapped: Any, call: Callable[..., Any]) -> "Timed":
-        """Make the subclass and its one object."""
-        own = type(cls.__name__, (cls,), {"__call__": call, "__module__": cls.__module__})
-        return super().__new__(own)
+    __slots__ = ("_self_plan",)  # not annotated: a proxy's `__annotations__` are the function's
 
-    def __init__(self, wrapped: Any, call: Callable[..., Any]) -> None:
-        super().__init__(wrapped, _unused)
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.function, _unused)
+        self._self_plan = plan
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        if instance is None or not hasattr(type(self.__wrapped__), "__get__"):
+        plan = plan_of(self)
+        function = plan.function
+        if type(function) is types.FunctionType:
+            return self if instance is None else types.MethodType(self, instance)
+        if not _binds_itself(function):
             return self
-        return types.MethodType(self, instance)
+        bound = function.__get__(instance, owner)
+        return self if bound is function or not callable(bound) else plan.decorate(bound)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
+        return plan_of(self).function.__qualname__
 
     def __copy__(self) -> "Timed":
         return self
 
     def __deepcopy__(self, memo: Any) -> "Timed":
         return self
+
+
+plan_of: Callable[[Timed], Plan] = Timed.__dict__["_self_plan"].__get__
+"""Reads the plan past the proxy's own look-up, in half the time."""
+
+
+class TimedFunction(Timed):
+    """A decorated plain function, whose call is the operation."""
+
+    __slots__ = ()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        function, spec, common, enabled, _ = plan_of(self)
+        if (tracer.idle is not None and tracer.idle()) or (enabled is not None and not _true(enabled)):
+            return function(*args, **kwargs)
+        read = spec.read_details
+        details = common if read is None else read(args, kwargs)
+        run = tracer.begin(spec, details, get_current(), thread.token)
+        token = set_current(run)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            reset_current(token)
+            tracer.finish(run, error)
+            raise
+        reset_current(token)
+        tracer.finish(run)
+        return result
+
+
+class TimedSteps(Timed):
+    """A decorated coroutine or generator function: argument errors come from the call, the rest from its steps."""
+
+    __slots__ = ()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, and time the steps of what it returns."""
+        function, spec, common, enabled, _ = plan_of(self)
+        inner = function(*args, **kwargs)
+        if (tracer.idle is not None and tracer.idle()) or (enabled is not None and not _true(enabled)):
+            return inner
+        kind = _KINDS.get(type(inner)) or _kind_of(inner)
+        if kind is None:  # it only looked like such a function
+            return inner
+        read = spec.read_details
+        return time_steps(kind, spec, common if read is None else read(args, kwargs), inner)
+
+
+_KINDS: dict[type, Steps] = {types.CoroutineType: TimedCoroutine, types.AsyncGeneratorType: TimedAsyncGenerator}
+
+
+def _kind_of(inner: object) -> Steps | None:
+    """Find what times the steps of a generator, or of an object of a type of its own, as compilers make them."""
+    if isinstance(inner, types.GeneratorType):
+        return TimedCoroutine if inner.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE else TimedGenerator
+    if isinstance(inner, Coroutine):
+        return TimedCoroutine
+    if isinstance(inner, Generator):
+        return TimedGenerator
+    return TimedAsyncGenerator if isinstance(inner, AsyncGenerator) else None
 
 
 def _unused(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -145,23 +216,21 @@ def timed(
         if enabled is False:
             return function
         name = _name(_name_of(function) if operation is None else operation)
-        arguments = Arguments(function, name)
-        read_key, key_name = arguments.key(key)
-        describe, description_text = arguments.text(description, "description")
-        finish, done_text = arguments.text(done, "done")
-        common: Details = (None, description_text or "", done_text, None)
-        details = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
-        spec = Spec(
-            name,
-            key_name,
-            _slow_ns(slow),
-            bool(detached),
-            tracer=tracer,
-            details=details,
-            procedure=_procedure(function),
-        )
+        spec = OperationSpec(name, slow_ns=_slow_ns(slow), detached=bool(detached), tracer=tracer)
         asked = enabled if callable(enabled) else None
-        return Timed(function, _closure(function, spec, common, asked))
+
+        def make(function: Any) -> Timed:
+            arguments = Arguments(function, name, is_checked=not _binds_itself(function))
+            read_key, key_name = arguments.key(key)
+            describe, description_text = arguments.text(description, "description")
+            finish, done_text = arguments.text(done, "done")
+            common = CallDetails(None, description_text or "", done_text, None)
+            read = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
+            own = replace(spec, key_name=key_name, read_details=read)
+            kind = TimedSteps if _looks_stepped(function) else TimedFunction
+            return kind(Plan(function, own, common, asked, make))
+
+        return make(function)
 
     return decorate
 
@@ -169,12 +238,17 @@ def timed(
 def _undecorated(function: Any) -> Any:
     """Take off `timed`: decorated twice is one operation, with the newest options."""
     if isinstance(function, Timed):
-        return function.__wrapped__
+        return plan_of(function).function
     if isinstance(function, types.MethodType) and isinstance(function.__func__, Timed):
-        return types.MethodType(function.__func__.__wrapped__, function.__self__)
+        return types.MethodType(plan_of(function.__func__).function, function.__self__)
     if type(function) is functools.partial and isinstance(function.func, Timed):
-        return functools.partial(function.func.__wrapped__, *function.args, **function.keywords)
+        return functools.partial(plan_of(function.func).function, *function.args, **function.keywords)
     return function
+
+
+def _binds_itself(function: Any) -> bool:
+    """Tell whether an access on an instance gives something else than a method of this function."""
+    return not isinstance(function, types.FunctionType | functools.partial) and hasattr(type(function), "__get__")
 
 
 def _name_of(function: Any) -> str:
@@ -193,116 +267,15 @@ def _body_of(function: Any) -> Any:
     return getattr(type(function), "__call__", function)  # noqa: B004  # not whether, but which
 
 
-def _procedure(function: Any) -> types.CodeType | None:
-    """Give the code of a coroutine function that can only return None, as each return in it shows."""
-    if type(function) is not types.FunctionType or not function.__code__.co_flags & inspect.CO_COROUTINE:
-        return None
-    code = function.__code__
-    none = code.co_consts.index(None) if None in code.co_consts else -1
-    # Not by `dis.get_instructions`, which takes half a millisecond for a handler of fifty lines.
-    units = list(zip(code.co_code[::2], code.co_code[1::2], strict=True))
-    after_load = set()
-    for place, (operation, _) in enumerate(units):
-        if operation in _RETURNS:
-            load = place if operation == _RETURN_CONST else place - 1
-            if units[load] not in ((_RETURN_CONST, none), (_LOAD_CONST, none)):
-                return None
-            if units[load - 1][0] == dis.EXTENDED_ARG:  # another constant, with a number beyond 255
-                return None
-            if load != place:
-                after_load.add(2 * place)
-    # Whatever jumps to a return brings a value of its own.
-    if after_load and not after_load.isdisjoint(dis.findlabels(code.co_code)):  # type: ignore[arg-type]
-        return None
-    return code
-
-
-_LOAD_CONST = dis.opmap["LOAD_CONST"]
-_RETURN_CONST = dis.opmap.get("RETURN_CONST")
-_RETURNS = {code for name, code in dis.opmap.items() if name.startswith("RETURN_") and name != "RETURN_GENERATOR"}
-
-
-def _closure(
-    function: Callable[..., Any], spec: Spec, common: Details, asked: Callable[[], object] | None
-) -> Callable[..., Any]:
-    """Build what a decorated function runs, by its kind."""
+def _looks_stepped(function: Any) -> bool:
+    """Tell whether a call gives a coroutine or a generator of either kind."""
     body = _body_of(function)
-    if inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(function):
-        return _steps_call(function, spec, common, asked, CoroutineSteps)
-    if inspect.isasyncgenfunction(body):
-        return _steps_call(function, spec, common, asked, AsyncGeneratorSteps)
-    if inspect.isgeneratorfunction(body):
-        is_awaitable = body.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
-        return _steps_call(function, spec, common, asked, CoroutineSteps if is_awaitable else GeneratorSteps)
-    return _call(function, spec, common, asked)
-
-
-def _call(
-    function: Callable[..., Any], spec: Spec, common: Details, asked: Callable[[], object] | None
-) -> Callable[..., Any]:
-    """Build what a decorated plain function runs."""
-    read = spec.details
-    # Looked up once: at each call, a closure's cell costs a third of an attribute.
-    begin, get_current, set_current, reset_current = tracer.begin, current.get, current.set, current.reset
-
-    def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
-        if (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
-            return function(*args, **kwargs)
-        live = begin(spec, common if read is None else read(args, kwargs), get_current(), thread.token)
-        token = set_current(live)
-        try:
-            # Without keywords, none are copied: one in sixty of the whole price.
-            result = function(*args, **kwargs) if kwargs else function(*args)
-        except BaseException as error:
-            reset_current(token)
-            live.end(error)
-            raise
-        reset_current(token)
-        read_clock = tracer.now  # not called as a method: a slot is found faster as an attribute
-        now = read_clock()
-        if type(live) is Live and live._charge is None and live._thread.pid == tracer.pid:
-            # `finish` inline for what runs inside of nothing: a twenty-fifth of the whole price.
-            live._took = now
-            live._held_by = live._handle = live._marks = None
-            live.sequence = tracer.sequence = tracer.sequence + 1
-            live.__class__ = Record  # type: ignore[assignment]
-            hand_on = tracer.on_finished
-            if hand_on is not None:
-                hand_on(live)
-        else:
-            live.finish(now)
-        return result
-
-    return call
-
-
-def _steps_call(
-    function: Callable[..., Any],
-    spec: Spec,
-    common: Details,
-    asked: Callable[[], object] | None,
-    steps: type[CoroutineSteps] | type[GeneratorSteps] | type[AsyncGeneratorSteps],
-) -> Callable[..., Any]:
-    """Build what a decorated coroutine or generator function runs: argument errors come from the call."""
-    read = spec.details
-
-    def call(_: Timed, /, *args: Any, **kwargs: Any) -> Any:
-        inner = function(*args, **kwargs) if kwargs else function(*args)
-        if (tracer.idle is not None and tracer.idle()) or (asked is not None and not _true(asked)):
-            return inner
-        # Filled in here, past a constructor of its own, as `begin` does.
-        timed: Any = steps()
-        timed._spec = spec
-        timed._details = common if read is None else read(args, kwargs)
-        timed._inner = inner
-        timed._live = timed._current = None
-        return timed
-
-    return call
+    asked = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+    return inspect.iscoroutinefunction(function) or any(one(body) for one in asked)
 
 
 def checkpointed(name: str, description: str = "") -> Decorator:
-    """Mark a checkpoint of the current operation whenever the decorated helper returns.
+    """CheckpointFields a checkpoint of the current operation whenever the decorated helper returns.
 
     Takes functions and coroutine functions, methods among them; TypeError for all else. A helper that
     raises reaches no checkpoint.
@@ -369,56 +342,22 @@ def operation(
     is_asked = enabled is True or (enabled is not False and _true(enabled))
     whose = tracer if is_asked else _silent
     key_name = None if key is None else "key"
-    spec = Spec(_name(name), key_name, _slow_ns(slow), bool(detached), is_block=True, tracer=whose)
-    details = (None if key is None else plain(key), *texts, attributes_of(attributes) if attributes else None)
+    spec = OperationSpec(_name(name), key_name, _slow_ns(slow), bool(detached), is_block=True, tracer=whose)
+    kept = attributes_of(attributes) if attributes else None
+    details = CallDetails(None if key is None else plain(key), *texts, kept)
     if not is_asked:
-        return _DisabledBlock(spec, details)
-    if queued is None:
-        return Block(spec, details, _parent(parent))
-    return _QueuedBlock(spec, details, _parent(parent), _queued_ns(queued))
+        return DisabledBlock(spec, details)
+    return Block(spec, details, _parent(parent), None if queued is None else _queued_ns(queued))
 
 
-def _parent(parent: object) -> Live | Record | RemoteParent | None:
+def _parent(parent: object) -> Run | RemoteParent | None:
     if parent is None:
         return None
     if isinstance(parent, Operation):
-        return parent._live
+        return run_of(parent)
     if isinstance(parent, Link):
         return RemoteParent(int(parent.trace_id, 16), int(parent.span_id, 16))
     raise TypeError(f"operation: parent must be a handle or what extract() gave, not {type(parent).__name__}")
-
-
-class _DisabledBlock(Block):
-    """Gives a handle that works and tells nobody; what is current stays so."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> Operation:
-        self._live = live = self._tracer.begin(self._spec, self._details, None, thread.token)
-        return live.handle
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._finish(error)
-
-
-class _QueuedBlock(Block):
-    """Begins before it was entered: when it was put into the queue that it comes from."""
-
-    __slots__ = ("_queued_ns",)
-
-    def __init__(
-        self, spec: Spec, details: Details, parent: Live | Record | RemoteParent | None, queued_ns: int
-    ) -> None:
-        super().__init__(spec, details, parent)
-        self._queued_ns = queued_ns
-
-    def _begin(self) -> Live:
-        live = super()._begin()
-        if live is not self._tracer.untraced:
-            live.start -= self._queued_ns
-            live._begun = earlier(live._begun, self._queued_ns)
-            live.reach("queue", "", {})
-        return live
 
 
 def _queued_ns(seconds: object) -> int:

@@ -4,9 +4,11 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import TypedDict
 
-from perftrace.core.engine import Block, Live, Tracer, current, thread
-from perftrace.core.record import Record, Spec
-from perftrace.core.values import plain
+from perftrace.core.block import Block
+from perftrace.core.record import Operation, Record, handle_of, snapshot
+from perftrace.core.run import NO_DETAILS, CallDetails, OperationSpec, Run
+from perftrace.core.tracer import Tracer, get_current, thread
+from perftrace.core.values import Outcome, plain
 from perftrace.formats.line import escape, split_id
 from perftrace.runtime import notes, tracer
 from perftrace.sinks.logline import LOGGER
@@ -62,7 +64,7 @@ class PerformanceMonitor:
         self._max_running = max_running
         # Their methods are atomic, no lock is needed: a signal handler or finalizer may time, too. The oldest of
         # a plain dict is found only past all that were removed before it.
-        self._running: OrderedDict[str, Live | None] = OrderedDict()
+        self._running: OrderedDict[str, Run | None] = OrderedDict()
         self._finished: OrderedDict[str, Record] = OrderedDict()
 
     def start_timer(self, operation_id: object, description: str = "") -> None:
@@ -70,7 +72,7 @@ class PerformanceMonitor:
         self._start(plain(operation_id), description)
 
     def checkpoint(self, operation_id: object, name: str, description: str = "") -> float | None:
-        """Mark a moment of a running operation; returns its seconds so far, None for an unknown id."""
+        """CheckpointFields a moment of a running operation; returns its seconds so far, None for an unknown id."""
         wanted = plain(operation_id)
         operation = self._running.get(wanted)
         if operation is None:
@@ -97,10 +99,10 @@ class PerformanceMonitor:
         """Tell what is known of an operation, running or finished; None for an id never seen."""
         wanted = plain(operation_id)
         operation = self._running.get(wanted)
-        record = self._finished.get(wanted) if operation is None else operation.snapshot()
+        record = self._finished.get(wanted) if operation is None else snapshot(operation)
         return None if record is None else _summary(record)
 
-    def _start(self, operation_id: str, description: str) -> Live | None:
+    def _start(self, operation_id: str, description: str) -> Run | None:
         if operation_id in self._running:
             self._tracer.doubled_ids += 1
             _warn(notes().running_id, operation_id)
@@ -108,8 +110,8 @@ class PerformanceMonitor:
         self._running[operation_id] = None  # claimed: a second thread's start finds it
         name, key, _ = split_id(operation_id)
         text = plain(description)
-        spec = Spec(name, is_block=True, given_id=operation_id, tracer=self._tracer)
-        operation = self._tracer.begin(spec, (key, text, None, None), current.get(), thread.token)
+        spec = OperationSpec(name, is_block=True, given_id=operation_id, tracer=self._tracer)
+        operation = self._tracer.begin(spec, CallDetails(key, text), get_current(), thread.token)
         self._running[operation_id] = operation
         while len(self._running) > self._max_running:
             self._give_up_oldest()
@@ -124,7 +126,9 @@ class PerformanceMonitor:
             else:
                 self._unknown(operation_id)
             return None
-        record = operation.end(error, done=description)
+        if description:
+            operation.details = operation.details._replace(done=plain(description))
+        record = self._tracer.finish(operation, error)
         self._remember(operation_id, record)
         return None if record is None else record.duration_ns / 1e9
 
@@ -135,7 +139,7 @@ class PerformanceMonitor:
             return
         if operation is not None:
             _warn(notes().too_many, operation_id)
-            self._remember(operation_id, operation.end(outcome="abandoned"))
+            self._remember(operation_id, self._tracer.finish(operation, outcome="abandoned"))
 
     def _remember(self, operation_id: str, record: Record | None) -> None:
         if record is None:
@@ -157,18 +161,22 @@ class Timer(Block):
     __slots__ = ("_description", "_id", "_is_ours", "_monitor")
 
     def __init__(self, monitor: PerformanceMonitor, operation_id: str, description: str) -> None:
+        super().__init__(OperationSpec(operation_id, tracer=monitor._tracer), NO_DETAILS)
         self._monitor = monitor
-        self._tracer = monitor._tracer
         self._id = operation_id
         self._description = description
 
-    def _begin(self) -> Live:
-        started = self._monitor._start(self._id, self._description)
+    def begin(self) -> Operation:
+        """Start the timer; return its handle."""
+        monitor = self._monitor
+        started = monitor._start(self._id, self._description)
         self._is_ours = started is not None
         # A second start is ignored: what happens inside belongs to the one that runs.
-        return started or self._monitor._running.get(self._id) or self._tracer.untraced
+        self._run = run = started or monitor._running.get(self._id) or monitor._tracer.null_run
+        return handle_of(run)
 
-    def _finish(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None = None, outcome: Outcome = "ok") -> None:
+        """End the timer, if this block started it."""
         if self._is_ours:
             self._monitor._end(self._id, error, "")
 
@@ -176,7 +184,7 @@ class Timer(Block):
 def _summary(record: Record) -> OperationSummary:
     checkpoints: list[CheckpointSummary] = []
     before = 0
-    for name, description, elapsed, _ in record.marks:
+    for name, description, elapsed, _ in record.checkpoints:
         checkpoints.append(
             {"name": name, "description": description, "elapsed": elapsed / 1e9, "delta": (elapsed - before) / 1e9}
         )

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TypeVar
 
-from perftrace.core.engine import current
 from perftrace.core.events import Link
+from perftrace.core.tracer import current
 from perftrace.runtime import tracer
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -14,10 +14,11 @@ from importlib.metadata import entry_points
 from typing import Any, TypedDict, cast, get_args
 
 from perftrace.core.clock import Clock, SystemClock
-from perftrace.core.engine import Tracer, current, thread
 from perftrace.core.ids import Ids, RandomIds
-from perftrace.core.record import Record, ThreadName
+from perftrace.core.record import Record
+from perftrace.core.run import ThreadName
 from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
+from perftrace.core.tracer import Tracer, current, thread
 from perftrace.formats.line import NOTES, Language, Notes
 from perftrace.pipeline.wrapper import Wrapper
 from perftrace.sinks.jsonlines import JsonLinesSink

@@ -185,7 +185,7 @@ class _Item(NamedTuple):
 
 def _segments(record: Record, level: int) -> Iterator[_Item]:
     before = 0
-    for number, (name, _, elapsed, _) in enumerate(record.marks):
+    for number, (name, _, elapsed, _) in enumerate(record.checkpoints):
         at = record.start_mono + elapsed
         yield _Item(at, at, True, number, level, f"{name} {_milliseconds(elapsed - before)}", None)
         before = elapsed

@@ -12,7 +12,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import pytest
 from hypothesis import settings
 
-from perftrace.core.engine import current
+from perftrace.core.tracer import current
 from perftrace.runtime import tracer
 from perftrace.testing import CountingIds, FakeClock, capture
 

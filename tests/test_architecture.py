@@ -30,7 +30,7 @@ FLOORS = (
 )
 """From the ground up; a name is a file or folder right under the package."""
 
-CORE = ("clock", "values", "ids", "events", "record", "sink", "engine")
+CORE = ("clock", "values", "ids", "events", "run", "record", "sink", "tracer", "coroutines", "block")
 """The order of the core's own files."""
 
 CORE_NEEDS = {"wrapt", "decorator"}

@@ -286,8 +286,8 @@ def test_checkpointed_helpers_mark_the_current_operation(records):
                 await fetch(None)
 
     asyncio.run(main())
-    assert [m[0] for m in records[0].marks] == ["looked_up", "fetched", "method", "static"]
-    assert records[0].marks[0][1] == "look up"
+    assert [m[0] for m in records[0].checkpoints] == ["looked_up", "fetched", "method", "static"]
+    assert records[0].checkpoints[0][1] == "look up"
     assert str(inspect.signature(look_up)) == "(a, *, b=1)"
     assert look_up.__doc__ == "Look up."
     assert inspect.iscoroutinefunction(fetch)

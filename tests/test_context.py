@@ -17,7 +17,7 @@ import uvloop
 
 import perftrace
 from perftrace import checkpoint, current_operation, operation, timed
-from perftrace.core.engine import current
+from perftrace.core.tracer import current
 from perftrace.testing import tree_text
 
 

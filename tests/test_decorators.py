@@ -14,7 +14,7 @@ import pytest
 
 import perftrace
 from perftrace import checkpoint, current_operation, operation, timed
-from perftrace.core.engine import current
+from perftrace.core.tracer import current
 from perftrace.testing import tree_text
 
 

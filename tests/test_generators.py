@@ -74,7 +74,7 @@ def test_interleaved_generators_keep_their_operations_apart(records):
         for pair in zip(first, second, strict=True):
             assert pair[0] == pair[1]
             assert current_operation() is outer
-    assert [(r.name, len(r.marks), r.parent_id) for r in records] == [
+    assert [(r.name, len(r.checkpoints), r.parent_id) for r in records] == [
         ("numbers", 2, outer.span_id), ("numbers", 2, outer.span_id), ("outer", 0, None),
     ]  # fmt: skip
 
@@ -291,7 +291,7 @@ def test_an_async_context_manager_over_a_timed_async_generator(records):
                 await asyncio.sleep(0)
 
     asyncio.run(main())
-    assert [(r.name, r.parent, [m[0] for m in r.marks]) for r in records] == [
+    assert [(r.name, r.parent, [m[0] for m in r.checkpoints]) for r in records] == [
         ("body", None, []), ("acm", None, ["enter", "leave"]),
     ]  # fmt: skip
 
@@ -307,7 +307,7 @@ def test_two_readers_in_two_tasks_keep_their_operations_apart(records):
         return await asyncio.gather(read(3), read(4))
 
     assert asyncio.run(main()) == [[0, 1, 2], [0, 1, 2, 3]]
-    assert [(r.key, len(r.marks)) for r in records] == [("3", 3), ("4", 4)]
+    assert [(r.key, len(r.checkpoints)) for r in records] == [("3", 3), ("4", 4)]
 
 
 def test_a_coroutine_of_types_coroutine_can_be_awaited(records):

@@ -56,7 +56,7 @@ def _last_first(child: Node) -> tuple[int, int, int]:
 
 def _cut(node: Node, start: int, end: int) -> list[Stretch]:
     """Cut a stretch of a node's own time at its checkpoints."""
-    if not node.record.marks:
+    if not node.record.checkpoints:
         return [Stretch(node, END, start, end)] if end > start else []
     pieces = []
     before = node.start

@@ -153,7 +153,7 @@ def report(
     return Report(
         sorted(operations, key=ORDERS[order]),
         [_run(record) for record in tally.longest()],
-        [NeverEnded(r.operation_id, r.name, r.marks[-1][0] if r.marks else None) for r in never_ended],
+        [NeverEnded(r.operation_id, r.name, r.checkpoints[-1][0] if r.checkpoints else None) for r in never_ended],
         tally.duplicates,
     )
 

@@ -182,7 +182,7 @@ def large_download(trace: Trace) -> Iterator[Case]:
         if node is not trace.root and _is_large(size) and not _is_below(node, trace.claimed):
             yield trace.case("large_download", node.parent or node, node.name, {id(node): HALF})
             continue
-        for number, (name, _, _, attributes) in enumerate(node.record.marks):
+        for number, (name, _, _, attributes) in enumerate(node.record.checkpoints):
             if _is_large(attributes.get("bytes") if attributes else None):
                 yield _of_segment("large_download", trace, node, number, name, HALF)
 
@@ -194,7 +194,7 @@ def state_check(trace: Trace) -> Iterator[Case]:
             if may_be_a_lookup(node.record):
                 yield trace.case("state_check", node.parent or node, node.name, {id(node): 0.0})
             continue
-        for number, (name, _, _, _) in enumerate(node.record.marks):
+        for number, (name, _, _, _) in enumerate(node.record.checkpoints):
             if is_state_check(name):
                 yield _of_segment("state_check", trace, node, number, name, 0.0)
 

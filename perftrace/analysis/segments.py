@@ -11,7 +11,7 @@ def segments_of(record: Record) -> list[tuple[str, int]]:
     """
     segments = []
     before = 0 if record.start_seen else None
-    for name, _, elapsed, _ in record.marks:
+    for name, _, elapsed, _ in record.checkpoints:
         if before is not None:
             segments.append((name, elapsed - before if elapsed > before else 0))
         before = elapsed

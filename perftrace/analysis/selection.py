@@ -59,7 +59,7 @@ def value_of(record: Record, name: str) -> str | None:
     elif name == record.key_name and record.key is not None:
         value = record.key
     else:
-        for _, _, _, attributes in reversed(record.marks):
+        for _, _, _, attributes in reversed(record.checkpoints):
             if attributes and name in attributes:
                 value = attributes[name]
                 break

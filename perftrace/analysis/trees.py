@@ -47,7 +47,7 @@ class Node:
         A checkpoint that lies past the end, or before the one before it, is moved there.
         """
         found, before = [], self.start
-        for name, _, elapsed, _ in self.record.marks:
+        for name, _, elapsed, _ in self.record.checkpoints:
             before = min(max(before, self.start + elapsed), self.end)
             found.append((before, name))
         found.append((self.end, END))

@@ -151,7 +151,7 @@ def _carried(node: Node) -> dict[str, object]:
     """
     record = node.record
     carried: dict[str, object] = {} if record.key is None else {record.key_name or "key": record.key}
-    for attributes in (record.attributes, *(mark[3] for mark in record.marks)):
+    for attributes in (record.attributes, *(mark[3] for mark in record.checkpoints)):
         for name, value in attributes.items():
             carried.setdefault(name, value)
     for child in node.walk():

@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from perftrace.core.record import Fields, Mark, Record
+from perftrace.core.record import Record
+from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, scalar
 from perftrace.formats.jsonl import dump, fields_of
 from perftrace.formats.jsonl import record_of as record_of_fields
@@ -119,7 +120,7 @@ class _Slice:
         self.end: int | None = None
         self.args: dict[str, Any] = {}
         self.add(event)
-        self.marks: list[Mark] = []
+        self.marks: list[CheckpointFields] = []
         self.place = place
         """Of the event among all."""
 
@@ -235,7 +236,7 @@ class _Reader:
         is_pid = type(one.pid) is int and 0 <= one.pid < _BOUND
         if not is_pid and one.pid:
             attributes.setdefault("pid", str(one.pid))
-        return Fields(
+        return Record(
             one.name,
             trace=trace,
             span=span,
@@ -244,10 +245,10 @@ class _Reader:
             duration_ns=0 if one.end is None else one.end - one.start,
             outcome=None if one.end is None else "ok",
             attributes=attributes or NO_ATTRIBUTES,
-            marks=sorted(one.marks, key=lambda mark: mark[2]),
+            checkpoints=sorted(one.marks, key=lambda mark: mark[2]),
             pid=one.pid if is_pid else 0,
             thread=self._names.get((one.pid, one.thread)) or str(one.thread),
-        ).sealed()
+        )
 
 
 def _end_of(one: _Slice) -> int:

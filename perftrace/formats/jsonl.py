@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from perftrace.core.events import Link
 from perftrace.core.ids import make_operation_id
-from perftrace.core.record import Fields, Mark, Record
+from perftrace.core.record import Record
+from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome
 
 VERSION = 1
@@ -80,7 +81,7 @@ def fields_of(record: Record) -> dict[str, Any]:  # noqa: PLR0912  # a table of 
         fields["start_mono"] = record.start_mono
     fields["duration_ns"] = record.duration_ns
     fields["outcome"] = record.outcome
-    if marks := record.marks:
+    if marks := record.checkpoints:
         fields["checkpoints"] = [_checkpoint(mark) for mark in marks]
     if attributes:
         fields["attributes"] = _finite(attributes)
@@ -115,7 +116,7 @@ def _rare(record: Record) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def _checkpoint(mark: Mark) -> dict[str, Any]:
+def _checkpoint(mark: CheckpointFields) -> dict[str, Any]:
     name, description, elapsed, attributes = mark
     checkpoint: dict[str, Any] = {"name": name}
     if description:
@@ -195,7 +196,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
         raise ValueError(f"an unknown outcome: {outcome!r}")
     link = fields.get("link")
     # The fields first, and sealed when all are there: a record asks at each whether it may still be set.
-    return Fields(
+    return Record(
         name,
         trace=_identity(fields.get("trace_id"), 32),
         span=span,
@@ -213,7 +214,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
         error=_optional_text(fields.get("error")),
         attributes=_attributes(fields.get("attributes")),
         slow=fields.get("slow") is True,
-        marks=[_mark(checkpoint) for checkpoint in fields.get("checkpoints", ())],
+        checkpoints=[_mark(checkpoint) for checkpoint in fields.get("checkpoints", ())],
         running_ns=_optional_whole(fields.get("running_ns")),
         inner_ns=_optional_whole(fields.get("inner_ns")),
         steps=_whole(fields.get("steps", 0)),
@@ -225,7 +226,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
         sequence=_whole(fields.get("sequence", 0)),
         start_seen=fields.get("start_seen", True) is not False,
         weight=_weight(fields.get("weight", 1.0)),
-    ).sealed()
+    )
 
 
 def _weight(value: object) -> float:
@@ -238,7 +239,7 @@ def _span_text(value: object) -> str:
     return f"{_identity(value, 16):016x}"
 
 
-def _mark(checkpoint: Mapping[str, Any]) -> Mark:
+def _mark(checkpoint: Mapping[str, Any]) -> CheckpointFields:
     return (
         _text(checkpoint["name"]),
         _text(checkpoint.get("description", "")),

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast, get_args
 
 from perftrace.core.events import Link
-from perftrace.core.record import Fields, Mark, Record
+from perftrace.core.record import Record
+from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, Scalar
 
 SCOPE = "perftrace"
@@ -84,7 +85,7 @@ def span_of(record: Record) -> Span:
         start,
         0 if outcome is None else min(start + record.duration_ns, _MAX_TIME),
         attributes,
-        [_event_of(start, mark) for mark in record.marks],
+        [_event_of(start, mark) for mark in record.checkpoints],
         () if link is None else ((int(link.trace_id, 16), int(link.span_id, 16)),),
         ERROR if outcome == "error" else UNSET,
         record.error or "" if outcome == "error" else "",
@@ -169,7 +170,7 @@ def _add_failure(record: Record, outcome: Outcome | None, attributes: dict[str, 
         attributes["perftrace.error"] = record.error
 
 
-def _event_of(start: int, mark: Mark) -> Event:
+def _event_of(start: int, mark: CheckpointFields) -> Event:
     name, description, elapsed, attributes = mark
     if attributes or description:
         attributes = {
@@ -248,7 +249,7 @@ def record_of(span: Span) -> Record:
     weight = taker.left.pop("perftrace.weight", 1.0)
     pid = span.resource.get("process.pid")
     duration = min(max(0, span.end - span.start), _MAX_WHOLE)
-    return Fields(
+    return Record(
         span.name,
         trace=span.trace,
         span=span.span,
@@ -265,7 +266,7 @@ def record_of(span: Span) -> Record:
         error_type=error_type,
         error=error,
         slow=is_slow is True,
-        marks=_marks_of(span, is_ours),
+        checkpoints=_marks_of(span, is_ours),
         running_ns=running,
         inner_ns=inner,
         steps=taker.whole("perftrace.steps") or 0,
@@ -278,7 +279,7 @@ def record_of(span: Span) -> Record:
         start_seen=is_start_seen is not False,
         weight=float(weight) if isinstance(weight, int | float) and 1 <= weight < float("inf") else 1.0,
         attributes=_left_of(span, taker.left, is_ours),
-    ).sealed()
+    )
 
 
 def _outcome_of(span: Span, outcome: str | None) -> Outcome | None:
@@ -303,14 +304,14 @@ def _failure_of(span: Span, error_type: str | None, error: str | None) -> tuple[
     return error_type, error.removeprefix(f"{error_type}: ") if error else error
 
 
-def _marks_of(span: Span, is_ours: bool) -> list[Mark]:
+def _marks_of(span: Span, is_ours: bool) -> list[CheckpointFields]:
     marks = [_mark_of(span.start, event) for event in span.events]
     if not is_ours:
         marks = sorted(((n, d, max(0, e), a) for n, d, e, a in marks), key=lambda mark: mark[2])
     return marks
 
 
-def _mark_of(start: int, event: Event) -> Mark:
+def _mark_of(start: int, event: Event) -> CheckpointFields:
     if not event.attributes:
         return (event.name, "", event.time - start, NO_ATTRIBUTES)
     taker = _Taker(event.attributes)

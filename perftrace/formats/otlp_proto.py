@@ -65,7 +65,7 @@ def encode_logs(records: Sequence[Record], resource: Mapping[str, Scalar]) -> by
     request = messages().LogsRequest()
     groups: dict[int, Any] = {}
     for record in records:
-        if not record.marks:
+        if not record.checkpoints:
             continue
         group = groups.get(record.pid)
         if group is None:

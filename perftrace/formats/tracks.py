@@ -100,7 +100,7 @@ class Tracks:
             if record.span:
                 placed[record.trace, record.span] = (lane, record)
             yield Slice(lane.pid, lane.lane, record.name, record.start, _end_of(record), record)
-            if record.marks:
+            if record.checkpoints:
                 yield from _checkpoints(record, lane, inside.get((record.trace, record.span), ()))
 
     def _track_of(self, record: Record) -> _Key:
@@ -155,7 +155,7 @@ def _checkpoints(record: Record, lane: Lane, inside: Sequence[Record]) -> Iterat
         for _, _, end in segments
     )
     if is_across or any(end < start for _, start, end in segments):
-        for name, _, elapsed, _ in record.marks:
+        for name, _, elapsed, _ in record.checkpoints:
             yield Moment(lane.pid, lane.lane, name, record.start + elapsed)
         return
     for name, start, end in segments:
@@ -166,7 +166,7 @@ def _checkpoints(record: Record, lane: Lane, inside: Sequence[Record]) -> Iterat
 def _segments(record: Record) -> Iterator[tuple[str, int, int]]:
     """Give the name, start and end of each segment."""
     at = record.start
-    for name, _, elapsed, _ in record.marks:
+    for name, _, elapsed, _ in record.checkpoints:
         yield name, at, record.start + elapsed
         at = record.start + elapsed
     yield END, at, _end_of(record)

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from perftrace.core.engine import Operation
+from perftrace.core.record import Operation
 from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, path_of
 from perftrace.propagation import HEADER, inject

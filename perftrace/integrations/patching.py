@@ -69,12 +69,11 @@ class Span:
 
     def __init__(self, name: str, attributes: dict[str, object]) -> None:
         self._block = operation(name, attributes=attributes)
-        self._block._live = live = self._block._begin()
-        self.handle = live.handle
+        self.handle = self._block.begin()
 
     def end(self, error: BaseException | None = None) -> None:
         """End it; failed if there is an error."""
-        self._block._finish(error)
+        self._block.end(error)
 
 
 def path_of(path: str) -> str:

@@ -100,9 +100,9 @@ class Watch(Sink):
                 yield f"{name} was called {len(lines)} times, {most} allowed: {', '.join(lines)}"
 
     def _too_slow(self, record: Record, budget: int) -> str:
-        ends = [0, *(mark[2] for mark in record.marks), record.duration_ns]
+        ends = [0, *(mark[2] for mark in record.checkpoints), record.duration_ns]
         length, number = max((end - start, number) for number, (start, end) in enumerate(pairwise(ends)))
-        name = record.marks[number][0] if number < len(record.marks) else END
+        name = record.checkpoints[number][0] if number < len(record.checkpoints) else END
         lines = self._reached[record.operation_id]
         place = f"called at {self._called.get(record.operation_id, '?')}"
         if lines:
@@ -118,7 +118,7 @@ class Watch(Sink):
         return [
             line
             for record in self.records
-            for mark, line in zip(record.marks, self._reached[record.operation_id], strict=False)
+            for mark, line in zip(record.checkpoints, self._reached[record.operation_id], strict=False)
             if mark[0] == name
         ]
 

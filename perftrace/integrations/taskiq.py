@@ -5,7 +5,8 @@ from typing import Any
 
 import taskiq
 
-from perftrace.core.engine import Block, Operation
+from perftrace.core.block import Block
+from perftrace.core.record import Operation
 from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, is_wanted, patch
 from perftrace.propagation import HEADER, extract, inject

@@ -49,9 +49,9 @@ class Cardinality(Changing):
             changes.update(name=name, given_id=record.operation_id)
         if (attributes := self._capped(record.attributes)) is not record.attributes:
             changes["attributes"] = attributes
-        capped = [self._capped(mark[3]) for mark in record.raw_marks]
-        if any(new is not mark[3] for new, mark in zip(capped, record.raw_marks, strict=True)):
-            changes["marks"] = [(*mark[:3], new) for mark, new in zip(record.marks, capped, strict=True)]
+        capped = [self._capped(mark[3]) for mark in record.checkpoints]
+        if any(new is not mark[3] for new, mark in zip(capped, record.checkpoints, strict=True)):
+            changes["checkpoints"] = [(*mark[:3], new) for mark, new in zip(record.checkpoints, capped, strict=True)]
         return record.replace(**changes) if changes else record
 
     def _capped(self, attributes: Attributes) -> Attributes:

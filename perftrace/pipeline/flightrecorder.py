@@ -73,7 +73,7 @@ class FlightRecorder(Wrapper):
         """Put a record into the ring; if it is in trouble, hand the ring on, once an incident."""
         now = record.start + record.duration_ns
         size = 900 + 2 * len(record.description) + _size_of(record.attributes)
-        for name, description, _, attributes in record.raw_marks:
+        for name, description, _, attributes in record.checkpoints:
             size += 200 + 2 * (len(name) + len(description))
             if attributes:
                 size += _size_of(attributes)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from perftrace.core.events import Reached, Started
-from perftrace.core.record import Mark, Record
+from perftrace.core.record import Record
+from perftrace.core.run import CheckpointFields
 from perftrace.core.sink import Sink
 from perftrace.core.values import Attributes, Scalar
 from perftrace.pipeline.wrapper import Changing
@@ -56,16 +57,15 @@ class Redact(Changing):
                 changes[name] = clean
         if record.attributes and (attributes := self._attributes(record.attributes)) != record.attributes:
             changes["attributes"] = attributes
-        marks = [self._mark(mark) for mark in record.raw_marks]
-        if marks != list(record.raw_marks):
-            times = (mark[2] for mark in record.marks)
-            changes["marks"] = [(*mark[:2], at, mark[3]) for mark, at in zip(marks, times, strict=True)]
+        checkpoints = [self._checkpoint(one) for one in record.checkpoints]
+        if checkpoints != list(record.checkpoints):
+            changes["checkpoints"] = checkpoints
         return record.replace(**changes) if changes else record
 
-    def _mark(self, mark: Mark) -> Mark:
-        name, description, elapsed, attributes = mark
+    def _checkpoint(self, checkpoint: CheckpointFields) -> CheckpointFields:
+        name, description, elapsed, attributes = checkpoint
         if not description and not attributes:
-            return mark
+            return checkpoint
         return name, self._text(description), elapsed, self._attributes(attributes)
 
     def _attributes(self, attributes: Attributes) -> Attributes:

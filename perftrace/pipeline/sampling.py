@@ -69,7 +69,7 @@ class Sampling(Wrapper):
             forget_oldest(self._sick, self._capacity)
         self._waiting.setdefault(trace, []).append(record)
         self._count += 1
-        if record.is_entry:
+        if record.is_local_root:
             self._ended[trace] = None
             forget_oldest(self._ended, self._capacity)
         if trace in self._ended:

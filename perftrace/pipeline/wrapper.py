@@ -107,7 +107,7 @@ def _events(record: Record) -> list[tuple[int, Event]]:
     first = Started(operation_id, record.name, record.description, record.key, *ids, start)
     marks = [
         (start + elapsed, Reached(operation_id, name, description, elapsed, start, attributes))
-        for name, description, elapsed, attributes in record.marks
+        for name, description, elapsed, attributes in record.checkpoints
     ]
     return [(start, first), *marks, (start + record.duration_ns, record)]
 

@@ -123,7 +123,7 @@ class OtlpSink(Speaking):
 
     def _send_portion(self, records: Sequence[Record]) -> None:
         lost = self._send(self._traces, records, self._encode_spans)
-        with_logs = [record for record in records if record.marks] if self._with_logs else []
+        with_logs = [record for record in records if record.checkpoints] if self._with_logs else []
         if with_logs and sum(lost.values()) < len(records):
             more = self._send(self._logs, with_logs, self._encode_logs)
             # A record that lost its checkpoints counts as lost, but no more than once.
@@ -247,7 +247,7 @@ def _portions(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """Cut records into portions that no receiver finds too large, as far as that can be helped."""
     first = weight = 0
     for place, record in enumerate(records):
-        own = 1 + len(record.marks)
+        own = 1 + len(record.checkpoints)
         if weight and weight + own > _MOST_AT_ONCE:
             yield records[first:place]
             first, weight = place, 0

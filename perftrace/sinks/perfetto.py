@@ -90,7 +90,7 @@ class PerfettoSink(Speaking):
                 group = self._waiting.setdefault(record.trace, [])
                 group.append(record)
                 self._count += 1
-                if record.is_entry:
+                if record.is_local_root:
                     ready.append(self._take(record.trace))
                 elif self._count > _MAX_WAITING:
                     ready.append(self._take(next(iter(self._waiting))))

@@ -128,11 +128,11 @@ class PrometheusSink(Sink):
             labels = (name, record.outcome or "")
             self._histogram(self._operations, labels).add(self._bounds, record.duration_ns / 1e9, record)
             before = 0
-            for number, (segment, _, elapsed, _) in enumerate(record.marks):
+            for number, (segment, _, elapsed, _) in enumerate(record.checkpoints):
                 if number or record.start_seen:
                     self._segment(name, segment).add(self._bounds, max(0, elapsed - before) / 1e9, record)
                 before = elapsed
-            if record.marks:
+            if record.checkpoints:
                 self._segment(name, END).add(self._bounds, max(0, record.duration_ns - before) / 1e9, record)
 
     def _operation(self, name: str) -> str:

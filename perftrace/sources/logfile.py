@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from perftrace.core.ids import make_operation_id
-from perftrace.core.record import Fields, Mark, Record, Spec, record_of_log
+from perftrace.core.record import Record, record_of_log
+from perftrace.core.run import CallDetails, CheckpointFields, OperationSpec
 from perftrace.core.values import NO_ATTRIBUTES, Scalar
 from perftrace.formats.line import (
     CHECKPOINT_PARTS,
@@ -36,26 +37,26 @@ RECENT = 10_000
 class _Run:
     """What is known of an operation whose finish has not been read."""
 
-    __slots__ = ("description", "line", "marks", "operation_id", "start_seen")
+    __slots__ = ("checkpoints", "description", "line", "operation_id", "start_seen")
 
     def __init__(self, operation_id: str, description: str, line: str, start_seen: bool) -> None:
         self.operation_id = operation_id
         self.description = description
         self.line = line
         """The beginning of its start line, where the time stands."""
-        self.marks: list[Mark] = []
+        self.checkpoints: list[CheckpointFields] = []
         self.start_seen = start_seen
 
     def __reduce__(self) -> tuple[Any, ...]:
-        marks = [(name, text, elapsed) for name, text, elapsed, _ in self.marks]
-        return _rebuild, (self.operation_id, self.description, self.line, marks, self.start_seen)
+        checkpoints = [(name, text, elapsed) for name, text, elapsed, _ in self.checkpoints]
+        return _rebuild, (self.operation_id, self.description, self.line, checkpoints, self.start_seen)
 
 
 def _rebuild(
-    operation_id: str, description: str, line: str, marks: list[tuple[str, str, int]], start_seen: bool
+    operation_id: str, description: str, line: str, checkpoints: list[tuple[str, str, int]], start_seen: bool
 ) -> _Run:
     run = _Run(operation_id, description, line, start_seen)
-    run.marks.extend((*mark, NO_ATTRIBUTES) for mark in marks)
+    run.checkpoints.extend((*mark, NO_ATTRIBUTES) for mark in checkpoints)
     return run
 
 
@@ -84,7 +85,7 @@ class LogReader:
         self._running: dict[str, _Run] = {}
         self._given_up: list[_Run] = []
         self._names: set[str] = set()
-        self._specs: dict[tuple[str, str | None, bool], Spec] = {}
+        self._specs: dict[tuple[str, str | None, bool], OperationSpec] = {}
         self._recent: set[str] = set()
         self._before: set[str] = set()
         self._times = _Times()
@@ -113,7 +114,7 @@ class LogReader:
                 if run is None:
                     running[plain[0]] = _Run(plain[0], plain[1].rstrip("\r"), text[:40], True)
                 elif len(plain) == CHECKPOINT_PARTS:
-                    run.marks.append((plain[1], plain[2], nanoseconds(plain[3]), NO_ATTRIBUTES))
+                    run.checkpoints.append((plain[1], plain[2], nanoseconds(plain[3]), NO_ATTRIBUTES))
                 else:
                     del running[plain[0]]
                     yield self._plain_end(run, *plain[1:])
@@ -146,7 +147,7 @@ class LogReader:
         """Make runs of what `_count` has left open."""
         for operation_id, plain in self._plain.items():
             run = self._running[operation_id] = _Run(operation_id, "", "", True)
-            run.marks += (
+            run.checkpoints += (
                 (_decoded(name), "", self._seconds[elapsed], NO_ATTRIBUTES)
                 for name, elapsed in zip(plain[::2], plain[1::2], strict=True)
             )
@@ -189,8 +190,8 @@ class LogReader:
                     shapes.number += 1
                     if rows[-1] > shapes.least:
                         run = _Run(done_id, "", "", True)
-                        marks = zip(map(_decoded, plain[:-2:2]), map(seconds, plain[1::2]), strict=False)
-                        run.marks += ((mark, "", length, NO_ATTRIBUTES) for mark, length in marks)
+                        checkpoints = zip(map(_decoded, plain[:-2:2]), map(seconds, plain[1::2]), strict=False)
+                        run.checkpoints += ((name, "", length, NO_ATTRIBUTES) for name, length in checkpoints)
                         shapes.keep(self._plain_end(run, "", took, field or None, value))
                     continue
             self._look_at_plain()
@@ -230,7 +231,7 @@ class LogReader:
         for operation_id, run in part.running.items():
             former = self._running.get(operation_id)
             if former is not None and split_id(operation_id).span:
-                former.marks += run.marks  # two handlers wrote the same line
+                former.checkpoints += run.checkpoints  # two handlers wrote the same line
                 continue
             if former is not None:
                 self._given_up.append(former)
@@ -257,10 +258,10 @@ class LogReader:
         kind = name, key_name, run.start_seen
         spec = self._specs.get(kind)
         if spec is None:
-            spec = self._specs[kind] = Spec(name, key_name, is_block=True, start_seen=run.start_seen)
-        details = key, run.description, done, attributes
+            spec = self._specs[kind] = OperationSpec(name, key_name, is_block=True, start_seen=run.start_seen)
+        details = CallDetails(key, run.description, done, attributes)
         start = self._times.of(run.line)
-        return record_of_log(spec, details, operation_id, span, start, nanoseconds(seconds), run.marks)
+        return record_of_log(spec, details, operation_id, span, start, nanoseconds(seconds), run.checkpoints)
 
     def _take(self, path: str, number: int, text: str) -> Record | None:
         """Take any line."""
@@ -297,7 +298,7 @@ class LogReader:
                 self._loose.append(text)
                 return
             run = self._running[operation_id] = _Run(operation_id, "", "", False)
-        run.marks.append((name, description, line.duration_ns, NO_ATTRIBUTES))
+        run.checkpoints.append((name, description, line.duration_ns, NO_ATTRIBUTES))
 
     def _start(self, line: Line, text: str) -> None:
         operation_id, description = split_body(line.body)
@@ -352,18 +353,17 @@ class LogReader:
         if span:
             self._remember(run.operation_id)
         is_made = run.operation_id == make_operation_id(name, key, span)
-        fields = Fields(
+        return Record(
             name,
             span=span,
             given_id=None if is_made else run.operation_id,
             description=run.description,
             key=key,
             start=self._times.of(run.line),
-            marks=run.marks,
+            checkpoints=run.checkpoints,
             start_seen=run.start_seen,
             **known,
         )
-        return fields.sealed()
 
     def _remember(self, operation_id: str) -> None:
         """Remember the id of a run that ended."""

@@ -131,7 +131,7 @@ def locked(folder: str | os.PathLike[str], *, exclusive: bool, timeout: float) -
 
 
 def take(descriptor: int) -> bool:
-    """Mark a file as in use for as long as the descriptor is open; tell whether nobody else uses it.
+    """CheckpointFields a file as in use for as long as the descriptor is open; tell whether nobody else uses it.
 
     A process that dies lets go of it, however it dies.
     """

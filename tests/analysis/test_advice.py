@@ -205,7 +205,7 @@ def test_a_step_that_blocks_the_loop_costs_the_others():
         records.append(
             Record(
                 "resize", trace=number + 1, span=1, duration_ns=220 * ms, steps=3, longest_step_ns=200 * ms,
-                marks=[("opened", "", 20 * ms, {}), ("resized", "", 220 * ms, {})], **common,
+                checkpoints=[("opened", "", 20 * ms, {}), ("resized", "", 220 * ms, {})], **common,
             )
         )  # fmt: skip
         common |= {"start": start + 10 * ms, "start_mono": start + 10 * ms + 1, "running_ns": ms}

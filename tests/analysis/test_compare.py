@@ -92,7 +92,7 @@ def runs(factor=1.0, count=400, seed=1, name="photo", mean_ms=50):
     generator = np.random.default_rng(seed)
     step, rest = (mean * np.exp(0.2 * generator.standard_normal(count)) for mean in (mean_ms * factor, mean_ms / 5))
     return [
-        run(name, number + 1, number * 1000, number * 1000 + a + b, marks=[("download", a)]).replace(
+        run(name, number + 1, number * 1000, number * 1000 + a + b, checkpoints=[("download", a)]).replace(
             trace=sum(name.encode()) * 10**9 + seed * 10**6 + number,
             attributes={"size": "large" if number % 2 else "small"},
         )

@@ -14,7 +14,7 @@ from tests.conftest import examples
 MS = 1_000_000
 
 
-def run(name, span, start, end, parent=None, *, pid=1, marks=(), **fields):
+def run(name, span, start, end, parent=None, *, pid=1, checkpoints=(), **fields):
     """Make a run of trace 1; times in milliseconds."""
     return Record(
         name,
@@ -25,7 +25,7 @@ def run(name, span, start, end, parent=None, *, pid=1, marks=(), **fields):
         start_mono=5 * 10**9 + int(start * MS),
         duration_ns=int((end - start) * MS),
         pid=pid,
-        marks=[(mark, "", int(at * MS), {}) for mark, at in marks],
+        checkpoints=[(mark, "", int(at * MS), {}) for mark, at in checkpoints],
         **fields,
     )
 
@@ -38,7 +38,7 @@ def path(*records):
 
 def test_one_run_is_its_own_path_by_segments():
     """From the start on; segments without time are no pieces."""
-    assert path(run("a", 1, 0, 100, marks=[("x", 30), ("y", 30), ("z", 90)])) == [
+    assert path(run("a", 1, 0, 100, checkpoints=[("x", 30), ("y", 30), ("z", 90)])) == [
         ("a.x", 30), ("a.z", 60), ("a.(end)", 10),
     ]  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_one_run_is_its_own_path_by_segments():
 def test_sequential_children_share_with_their_parent():
     """What lies between them is the parent's, in the segment where it lies."""
     assert path(
-        run("a", 1, 0, 100, marks=[("first", 45)]), run("b", 2, 10, 40, 1), run("c", 3, 50, 90, 1)
+        run("a", 1, 0, 100, checkpoints=[("first", 45)]), run("b", 2, 10, 40, 1), run("c", 3, 50, 90, 1)
     ) == [
         ("a.first", 10), ("b.(end)", 30), ("a.first", 5), ("a.(end)", 5), ("c.(end)", 40), ("a.(end)", 10),
     ]  # fmt: skip
@@ -100,7 +100,7 @@ def traces(draw):
         end = start + draw(st.integers(0, 120))
         marks = [("m", draw(st.integers(0, 150)))] * draw(st.integers(0, 2))
         pid = draw(st.integers(1, 2))
-        records.append(run(draw(st.sampled_from("abc")), span, start, end, parent, pid=pid, marks=marks))
+        records.append(run(draw(st.sampled_from("abc")), span, start, end, parent, pid=pid, checkpoints=marks))
     return records
 
 

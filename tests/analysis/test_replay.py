@@ -21,7 +21,7 @@ def replayed(*records, faster=0.5):
 
 def test_later_siblings_shift():
     """Half of a step is gained; steps by name, with all their runs."""
-    records = [run("a", 1, 0, 100, marks=[("x", 20)]), run("b", 2, 20, 60, 1), run("b", 3, 70, 90, 1)]
+    records = [run("a", 1, 0, 100, checkpoints=[("x", 20)]), run("b", 2, 20, 60, 1), run("b", 3, 70, 90, 1)]
     assert replayed(*records) == {"a.x": 90, "b.(end)": 70, "a.(end)": 90}
 
 
@@ -89,7 +89,7 @@ def test_deep_and_wide_traces_do_not_recurse():
 @pytest.mark.parametrize("faster", [0.25, 0.5])
 def test_a_segment_is_only_its_own_time(faster):
     """What a child does in it belongs to the child."""
-    records = [run("a", 1, 0, 100, marks=[("fetch", 80)]), run("b", 2, 10, 70, 1)]
+    records = [run("a", 1, 0, 100, checkpoints=[("fetch", 80)]), run("b", 2, 10, 70, 1)]
     assert replayed(*records, faster=faster) == {
         "a.fetch": 100 - 20 * faster, "b.(end)": 100 - 60 * faster, "a.(end)": 100 - 20 * faster,
     }  # fmt: skip

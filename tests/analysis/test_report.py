@@ -17,7 +17,7 @@ MS = 1_000_000
 
 def run(name, duration, *marks, **more):
     checkpoints = [(mark, "", at * MS, NO_ATTRIBUTES) for mark, at in marks]
-    return Record(name, duration_ns=duration * MS, marks=checkpoints, **more)
+    return Record(name, duration_ns=duration * MS, checkpoints=checkpoints, **more)
 
 
 def test_operations_stand_by_total_time_with_their_counts():
@@ -150,7 +150,7 @@ def test_runs_are_grouped_by_what_they_carry():
     """An attribute, one of a checkpoint, a key by its name, nothing; a thousand groups, then the others."""
     records = [
         run("a", 10, attributes={"size": "large"}),
-        Record("a", duration_ns=MS, marks=[("x", "", 0, {"size": True})]),
+        Record("a", duration_ns=MS, checkpoints=[("x", "", 0, {"size": True})]),
         run("a", 5, key="u1", key_name="user"),
     ]
     assert [(one.group, one.count) for one in report(records, by="size").operations] == [

@@ -47,7 +47,7 @@ def test_a_record_must_fulfil_all_conditions():
     """Times by its start, the end of a range excluded."""
     record = Record(
         "a", start=int(NOW * 1e9), key="42", key_name="user", attributes={"n": 3, "ok": True}, outcome="error",
-        error_type="E", pid=7, marks=[("x", "", 0, {"n": 9, "m": 1.5}), ("y", "", 0, {"m": 2.5})],
+        error_type="E", pid=7, checkpoints=[("x", "", 0, {"n": 9, "m": 1.5}), ("y", "", 0, {"m": 2.5})],
     )  # fmt: skip
     for selection in (
         Selection(),

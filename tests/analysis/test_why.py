@@ -28,7 +28,7 @@ def world(seed, *, planted):
         end = menu + max(download, notify) + render
         carried = {"size": size, "bytes": int(generator.integers(1, 10**6)), "lang": f"l{generator.integers(4)}"}
         start = number * 10_000
-        whole = run("photo", 1, start, start + end, marks=[("menu", menu), ("fetched", end - render)])
+        whole = run("photo", 1, start, start + end, checkpoints=[("menu", menu), ("fetched", end - render)])
         children = [
             run("download", 2, start + menu, start + menu + download, 1),
             run("notify", 3, start + menu, start + menu + notify, 1),

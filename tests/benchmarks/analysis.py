@@ -50,7 +50,7 @@ def traces(count):
             run(
                 "photo", 1, 0, end, parent=None, key=f"u{number % 500}",
                 attributes={"size": "large" if number % 10 == 0 else "small"},
-                marks=[("user", "", user, {}), ("fetched", "", together, {}), ("rendered", "", end - last, {})],
+                checkpoints=[("user", "", user, {}), ("fetched", "", together, {}), ("rendered", "", end - last, {})],
             ),
         ]  # fmt: skip
     return records

@@ -11,7 +11,9 @@ from perftrace.formats.jsonl import encode
 from tests.sinks.servers import OK, answering, server
 
 RECORDS = [
-    Record("outer", trace=1, span=1, start=10**18, duration_ns=9_000_000, marks=[("half", "", 4_000_000, {})], pid=7),
+    Record(
+        "outer", trace=1, span=1, start=10**18, duration_ns=9_000_000, checkpoints=[("half", "", 4_000_000, {})], pid=7
+    ),
     Record("inner", trace=1, span=2, parent=1, start=10**18 + 1000, duration_ns=2_000_000, pid=7, attributes={"a": 1}),
 ]
 

@@ -13,7 +13,7 @@ from tests.analysis.test_path import run
 def source(tmp_path):
     """Write a trace of three runs as JSON lines, and one of another trace."""
     records = [
-        run("buy", 1, 0, 100, marks=[("a", 40)]),
+        run("buy", 1, 0, 100, checkpoints=[("a", 40)]),
         run("fetch", 2, 10, 60, 1),
         run("other", 3, 10, 20, 1),
         run("buy", 9, 0, 70).replace(trace=2),

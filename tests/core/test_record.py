@@ -9,5 +9,5 @@ from perftrace.core.values import NO_ATTRIBUTES
 def test_a_record_with_checkpoints_can_be_pickled():
     """As other processes need it; checkpoints without attributes share an empty mapping, which cannot be."""
     marks = [("x", "", 1, NO_ATTRIBUTES), ("y", "", 2, {"n": 1})]
-    record = Record("a", marks=marks, attributes={"k": "v"}, trace=3, span=4)
+    record = Record("a", checkpoints=marks, attributes={"k": "v"}, trace=3, span=4)
     assert pickle.loads(pickle.dumps(record)) == record

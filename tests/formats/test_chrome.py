@@ -13,11 +13,11 @@ from tests.formats.test_otlp import RECORDS
 MS = 1_000_000
 
 
-def run(name, span, start, end, parent=None, *, thread="MainThread", task=None, marks=(), **fields):
+def run(name, span, start, end, parent=None, *, thread="MainThread", task=None, checkpoints=(), **fields):
     """Make a record of trace 1 from milliseconds."""
     return Record(
         name, trace=1, span=span, parent=parent, start=start * MS, duration_ns=(end - start) * MS, pid=7, thread=thread,
-        task=task, marks=[(mark, "", at * MS, {}) for mark, at in marks], **fields,
+        task=task, checkpoints=[(mark, "", at * MS, {}) for mark, at in checkpoints], **fields,
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def test_what_ran_below_on_the_same_task_is_drawn_inside():
     records = [
         run("inner", 2, 10, 20, 1, task="T1"),
         run("side", 3, 12, 30, 1, task="T2"),
-        run("outer", 1, 0, 40, task="T1", marks=[("half", 20)]),
+        run("outer", 1, 0, 40, task="T1", checkpoints=[("half", 20)]),
     ]
     events = written(records)
     found = slices(events)
@@ -77,7 +77,7 @@ def test_tasks_beyond_a_picture_share_their_lanes():
 
 def test_segments_that_an_inner_operation_lies_across_are_moments():
     """Nothing on a track may overlap without being inside."""
-    events = written([run("outer", 1, 0, 10, marks=[("m", 5)]), run("inner", 2, 4, 6, 1)])
+    events = written([run("outer", 1, 0, 10, checkpoints=[("m", 5)]), run("inner", 2, 4, 6, 1)])
     assert slices(events, chrome.SEGMENT) == {}
     assert [(e["name"], e["ts"], e["s"]) for e in events if e["ph"] == "i"] == [("m", 5000, "t")]
 
@@ -90,7 +90,7 @@ def test_slices_of_a_track_lie_side_by_side_or_inside(drawn):
     """And inside only below what called them, whatever overlaps."""
     records = [
         run(str(i), i + 1, start, start + length, parent if 0 < parent <= i else None, task="T" if in_task else None,
-            marks=[("m", length // 2)])
+            checkpoints=[("m", length // 2)])
         for i, (start, length, parent, in_task) in enumerate(drawn)
     ]  # fmt: skip
     events = [e for e in written(records) if e["ph"] == "X"]

@@ -73,7 +73,7 @@ records = st.builds(
     error=optional,
     attributes=st.dictionaries(texts, scalars, max_size=3),
     slow=st.booleans(),
-    marks=st.lists(marks, max_size=3),
+    checkpoints=st.lists(marks, max_size=3),
     running_ns=whole,
     inner_ns=whole,
     steps=whole,
@@ -127,7 +127,7 @@ def test_what_is_no_unicode_or_no_plain_data_is_written_as_what_every_reader_tak
 
 def test_numbers_that_json_has_not_are_text():
     """The line stays valid JSON."""
-    record = Record("a", attributes={"n": math.nan, "i": -math.inf}, marks=[("x", "", 1, {"n": math.inf})])
+    record = Record("a", attributes={"n": math.nan, "i": -math.inf}, checkpoints=[("x", "", 1, {"n": math.inf})])
     again = decode(encode(record))
     assert again.attributes == {"n": "nan", "i": "-inf"}
     assert again.checkpoints[0].attributes == {"n": "inf"}

@@ -39,7 +39,7 @@ RECORDS = st.builds(
     error=OPTIONAL,
     attributes=st.dictionaries(NAMES, SCALARS, max_size=4),
     slow=st.booleans(),
-    marks=st.lists(st.tuples(NAMES, TEXTS, WHOLE, st.dictionaries(NAMES, SCALARS, max_size=2)), max_size=3),
+    checkpoints=st.lists(st.tuples(NAMES, TEXTS, WHOLE, st.dictionaries(NAMES, SCALARS, max_size=2)), max_size=3),
     running_ns=st.none() | WHOLE,
     inner_ns=WHOLE,
     steps=WHOLE,
@@ -92,7 +92,7 @@ def test_what_a_backend_sees():
     record = Record(
         "button_click", trace=1, span=2, parent=3, key="7", key_name="user_id", description="Click", start=10**18,
         duration_ns=5_000_000, outcome="error", error_type="ValueError", error="bad", attributes={"size": "large"},
-        marks=[("get_user", "Ask", 1_000_000, {"hit": True})], pid=42, thread="MainThread",
+        checkpoints=[("get_user", "Ask", 1_000_000, {"hit": True})], pid=42, thread="MainThread",
     )  # fmt: skip
     [resource_spans] = json.loads(otlp_json.encode([record], {"service.name": "bot"}))["resourceSpans"]
     assert resource_spans["resource"]["attributes"] == [
@@ -127,7 +127,7 @@ def test_what_a_backend_sees():
 def test_the_two_forms_say_the_same():
     """Read by OpenTelemetry's own classes."""
     record = Record(
-        "a", trace=5, span=6, start=7, duration_ns=8, attributes={"n": 1.5, "x": None}, marks=[("m", "", 3, {})]
+        "a", trace=5, span=6, start=7, duration_ns=8, attributes={"n": 1.5, "x": None}, checkpoints=[("m", "", 3, {})]
     )
     message = TracesData.FromString(otlp_proto.encode([record], {"service.name": "s"}))
     [span] = message.resource_spans[0].scope_spans[0].spans
@@ -140,7 +140,7 @@ def test_the_two_forms_say_the_same():
 
 def test_half_a_surrogate_pair_becomes_its_escape():
     """No wire form has it; the span is not lost."""
-    record = Record("a\ud800", trace=1, span=2, attributes={"\udc00": "x\udfff"}, marks=[("m\ud801", "", 1, {})])
+    record = Record("a\ud800", trace=1, span=2, attributes={"\udc00": "x\udfff"}, checkpoints=[("m\ud801", "", 1, {})])
     for through in (through_json, through_protobuf):
         [again] = through([record])
         assert (again.name, dict(again.attributes)) == ("a\\ud800", {"\\udc00": "x\\udfff"})
@@ -150,7 +150,7 @@ def test_half_a_surrogate_pair_becomes_its_escape():
 
 def test_a_number_beyond_64_bits_becomes_text():
     """As a file of records may hold one; the others of its batch are not lost."""
-    record = Record("a", trace=1, span=2, attributes={"big": 2**70}, marks=[("m", "", 1, {"low": -(2**64)})])
+    record = Record("a", trace=1, span=2, attributes={"big": 2**70}, checkpoints=[("m", "", 1, {"low": -(2**64)})])
     for through in (through_json, through_protobuf):
         again, other = through([record, Record("b", trace=1, span=3)])
         assert again.attributes == {"big": str(2**70)}
@@ -300,7 +300,7 @@ def test_bytes_that_are_no_message_are_a_value_error():
 @given(st.binary(max_size=60), st.integers(0, 300), st.binary(max_size=5))
 def test_any_bytes_are_spans_or_a_value_error(data, place, change):
     """Random ones, and a message that was changed somewhere."""
-    record = Record("a", trace=1, span=2, attributes={"b": 1}, marks=[("m", "t", 1, {})])
+    record = Record("a", trace=1, span=2, attributes={"b": 1}, checkpoints=[("m", "t", 1, {})])
     message = otlp_proto.encode([record], {"s": "x"})
     for one in (data, message[:place] + change + message[place + len(change) :]):
         with contextlib.suppress(ValueError):

@@ -33,7 +33,7 @@ def stacks(file, profile):
 def test_a_track_is_a_flame_chart():
     """Segments lie inside their operation, and what it called inside these."""
     file = written(
-        [run("outer", 1, 0, 10, marks=[("half", 5)]), run("inner", 2, 6, 8, 1), run("job", 3, 2, 4, task="T")]
+        [run("outer", 1, 0, 10, checkpoints=[("half", 5)]), run("inner", 2, 6, 8, 1), run("job", 3, 2, 4, task="T")]
     )
     assert [profile["name"] for profile in file["profiles"]] == ["MainThread · 7", "T (MainThread) · 7"]
     ms = 1_000_000
@@ -49,7 +49,7 @@ def test_every_frame_that_opens_closes(drawn):
     """Whatever overlaps, and whatever takes no time."""
     records = [
         run(str(i), i + 1, start, start + length, parent if 0 < parent <= i else None, task="T" if in_task else None,
-            marks=[("m", length // 2)])
+            checkpoints=[("m", length // 2)])
         for i, (start, length, parent, in_task) in enumerate(drawn)
     ]  # fmt: skip
     file = written(records)

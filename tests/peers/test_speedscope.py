@@ -27,7 +27,7 @@ def schema(tmp_path_factory):
 def test_an_exported_file_is_valid(schema, tmp_path):
     """With tracks, segments, what takes no time, and nothing at all."""
     records = [
-        run("outer", 1, 0, 10, marks=[("half", 5)]), run("inner", 2, 6, 8, 1), run("job", 3, 2, 4, 1, task="T"),
+        run("outer", 1, 0, 10, checkpoints=[("half", 5)]), run("inner", 2, 6, 8, 1), run("job", 3, 2, 4, 1, task="T"),
         run("nothing", 4, 3, 3),
     ]  # fmt: skip
     source, target = tmp_path / "records.jsonl", tmp_path / "flame.json"

@@ -105,7 +105,9 @@ def test_memory_stays_within_what_was_allowed():
     tracemalloc.start()
     for n in range(3000):
         text = f"{n}" * 500
-        recorder.finished(Record("a", description=text, marks=[(text, text, 1, {text: text})], attributes={text: 1}))
+        recorder.finished(
+            Record("a", description=text, checkpoints=[(text, text, 1, {text: text})], attributes={text: 1})
+        )
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert held < 2.5e6

@@ -83,9 +83,9 @@ def test_attributes_beyond_the_cap_share_a_name():
     """Of operations and checkpoints together; what needs no change is handed on as it is."""
     kept = []
     sink = Cardinality(kept.append, attributes=2)
-    first = Record("a", attributes={"x": 1}, marks=[("m", "", 1, {"y": 2})])
+    first = Record("a", attributes={"x": 1}, checkpoints=[("m", "", 1, {"y": 2})])
     sink.finished(first)
-    sink.finished(Record("a", attributes={"x": 1, "z": 3}, marks=[("m", "", 1, {"y": 2, "w": 4})]))
+    sink.finished(Record("a", attributes={"x": 1, "z": 3}, checkpoints=[("m", "", 1, {"y": 2, "w": 4})]))
     assert kept[0] is first
     assert dict(kept[1].attributes) == {"x": 1, "__other__": 3}
     assert dict(kept[1].checkpoints[0].attributes) == {"y": 2, "__other__": 4}

@@ -65,7 +65,7 @@ def test_urls_lose_query_and_password_wherever_they_stand(seen):
 def test_a_record_without_secrets_is_handed_on_as_it_is():
     """No copy is made."""
     handed = []
-    record = Record("a", marks=[("b", "text", 1, {})], attributes={"size": 1})
+    record = Record("a", checkpoints=[("b", "text", 1, {})], attributes={"size": 1})
     Redact(handed.append).finished(record)
     assert handed[0] is record
 

@@ -22,7 +22,7 @@ from perftrace.sinks.otlp import OtlpSink
 from tests.sinks.servers import OK, answering, read_request, server
 
 RECORDS = [
-    Record(f"op{i}", trace=1, span=i + 1, start=10**18, duration_ns=5, marks=[("m", "Text", 2, {"a": 1})], pid=7)
+    Record(f"op{i}", trace=1, span=i + 1, start=10**18, duration_ns=5, checkpoints=[("m", "Text", 2, {"a": 1})], pid=7)
     for i in range(4)
 ]  # fmt: skip
 
@@ -203,7 +203,7 @@ def test_what_is_too_large_is_sent_in_halves():
 def test_very_many_checkpoints_are_several_requests():
     """Receivers refuse what is too large; each record stays whole."""
     marks = [("m", "", i, {}) for i in range(4000)]
-    records = [Record(f"op{i}", trace=1, span=i + 1, marks=marks) for i in range(5)]
+    records = [Record(f"op{i}", trace=1, span=i + 1, checkpoints=marks) for i in range(5)]
     with server(answering(OK, OK, OK)) as (url, requests):
         sink = OtlpSink(url)
         assert sink.batch(records) == 5

@@ -20,7 +20,7 @@ from tests.conftest import TIMEOUT
 
 SECOND = 1_000_000_000
 RECORDS = [
-    Record("a", trace=1, span=1, start=SECOND, duration_ns=2 * SECOND, marks=[("m", "", SECOND // 2, {})]),
+    Record("a", trace=1, span=1, start=SECOND, duration_ns=2 * SECOND, checkpoints=[("m", "", SECOND // 2, {})]),
     Record("a", trace=1, span=2, start=SECOND, duration_ns=SECOND // 100, outcome="error"),
     Record("b", span=3, duration_ns=100 * SECOND, weight=4.0),
 ]
@@ -93,7 +93,7 @@ def test_names_beyond_the_cap_are_other():
     """A name made of a user's id fills no memory."""
     sink = PrometheusSink(0, names=2)
     for i in range(10):
-        sink.finished(Record(f"op{i}", duration_ns=1, marks=[(f"m{i}", "", 1, {})]))
+        sink.finished(Record(f"op{i}", duration_ns=1, checkpoints=[(f"m{i}", "", 1, {})]))
     names = {s.labels["operation"] for family in sink.metrics() for s in family.samples}
     assert names == {"op0", "op1", "__other__"}
     assert len(list(sink.metrics())[1].samples) == 3 * (14 + 2)
@@ -107,7 +107,7 @@ def test_any_name_is_a_label(sink_names):
 
     sink = PrometheusSink(0)
     for name, mark in [*sink_names, ("\ud800", 'x\\n\n"')]:
-        sink.finished(Record(name, trace=1, span=1, duration_ns=2, marks=[(mark, "", 1, {})]))
+        sink.finished(Record(name, trace=1, span=1, duration_ns=2, checkpoints=[(mark, "", 1, {})]))
 
     class Page:
         def collect(self):

@@ -30,7 +30,8 @@ def stores(draw):
             outcome = draw(st.sampled_from(["ok", "ok", "ok", "error", "abandoned", "cancelled", None]))
             record = run(
                 draw(st.sampled_from(["a", "b"])), span, start, start + length,
-                draw(st.sampled_from([None, *range(1, spans + 1)])), pid=draw(st.sampled_from([1, 2])), marks=marks,
+                draw(st.sampled_from([None, *range(1, spans + 1)])), pid=draw(st.sampled_from([1, 2])),
+                checkpoints=marks,
                 outcome=outcome, weight=draw(st.sampled_from([1.0, 1.0, 4.0])), start_seen=draw(st.booleans()),
                 running_ns=draw(st.sampled_from([None, 5_000_000, 90_000_000])),
                 error_type=draw(st.sampled_from([None, "ValueError"])) if outcome == "error" else None,

@@ -15,7 +15,8 @@ from perftrace.sources.files import FileSource
 from perftrace.sources.reading import SourceError
 
 RECORDS = [
-    Record(f"op{i}", trace=1, span=i + 1, start=10**18 + i, duration_ns=5, parent=i or None, marks=[("m", "", 2, {})])
+    Record(f"op{i}", trace=1, span=i + 1, start=10**18 + i, duration_ns=5, parent=i or None,
+           checkpoints=[("m", "", 2, {})])
     for i in range(3)
 ]  # fmt: skip
 

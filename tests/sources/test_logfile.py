@@ -76,7 +76,10 @@ def test_interleaved_runs_among_other_lines_in_both_languages(read):
             "done: b_2_1757421667 - y | took: 0.020s", "完成: a_1_1757421666 - x | 耗时: 0.010s | 异常: ValueError: no"
         )
     )
-    assert [(r.name, r.key, r.outcome, len(r.marks)) for r in records] == [("b", "2", "ok", 0), ("a", "1", "error", 1)]
+    assert [(r.name, r.key, r.outcome, len(r.checkpoints)) for r in records] == [
+        ("b", "2", "ok", 0),
+        ("a", "1", "error", 1),
+    ]
     assert (source.books.lines, source.books.used) == (7, 5)
 
 
@@ -91,7 +94,7 @@ def test_what_never_ended_is_told_with_where_it_stood(read):
             "完成: b_ann_00000000000000fe - x | 耗时: 0.001s | user=ann",
         )
     )
-    assert [(r.name, r.key, r.description, [m[0] for m in r.marks]) for r in source.unfinished] == [
+    assert [(r.name, r.key, r.description, [m[0] for m in r.checkpoints]) for r in source.unfinished] == [
         ("a", None, "x", ["s"]),
         ("a", None, "again", []),
         ("b", "bob", "x", []),
@@ -104,7 +107,7 @@ def test_a_run_may_begin_in_one_file_and_end_in_the_next(read):
     """As rotation cuts it."""
     (record,), _ = read(SAMPLE[: SAMPLE.index("\n") + 1], SAMPLE[SAMPLE.index("\n") + 1 :])
     assert record.start_seen
-    assert len(record.marks) == 4
+    assert len(record.checkpoints) == 4
 
 
 def test_a_line_that_two_handlers_wrote_counts_once(read):
@@ -131,7 +134,7 @@ def test_an_explicit_id_may_hold_dots_and_dashes(read):
             "完成: v1.2 - x | 耗时: 0.002s",
         )
     )
-    assert (record.name, [m[0] for m in record.marks]) == ("v1.2", ["a.b"])
+    assert (record.name, [m[0] for m in record.checkpoints]) == ("v1.2", ["a.b"])
     assert source.unfinished == []
 
 
@@ -252,7 +255,7 @@ def test_lines_wrapped_in_json_by_a_container_runtime(read, wrap, ascii_):
     """Whatever the key that holds them."""
     wrapped = "".join(json.dumps(wrap(line), ensure_ascii=ascii_) + "\n" for line in SAMPLE.splitlines())
     (record,), source = read(wrapped)
-    assert (record.operation_id, len(record.marks), source.books.used) == (ID, 4, 6)
+    assert (record.operation_id, len(record.checkpoints), source.books.used) == (ID, 4, 6)
     assert record.start > 0 or "time" not in wrap("")
 
 
@@ -322,7 +325,7 @@ def test_whatever_is_written_interleaved_is_read_back(tmp_path_factory, runs, la
         marks = [(n, d, at // 10**6 * 10**6, NO_ATTRIBUTES) for n, d, at in stretches]
         record = Record(
             name, span=span, key=key, key_name="k", description=description, done=done or None, outcome=outcome,
-            error="boom" if outcome == "error" else None, marks=marks, duration_ns=10**9,
+            error="boom" if outcome == "error" else None, checkpoints=marks, duration_ns=10**9,
         )  # fmt: skip
         operation_id = record.operation_id
         lane = [encode_start(words, operation_id, description, name)]
@@ -335,6 +338,6 @@ def test_whatever_is_written_interleaved_is_read_back(tmp_path_factory, runs, la
     path = tmp_path_factory.mktemp("log") / "x.log"
     path.write_text("".join(f"INFO {line}\n" for line in lines), encoding="utf-8", newline="\n")
     source = FileSource([str(path)])
-    found = {r.span: (r.name, r.key, r.outcome, [m[:3] for m in r.marks]) for r in source}
+    found = {r.span: (r.name, r.key, r.outcome, [m[:3] for m in r.checkpoints]) for r in source}
     assert found == expected
     assert source.books.used == len(lines)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from perftrace import sources
-from perftrace.core.engine import current
 from perftrace.core.record import Record
 from perftrace.core.sink import Outlet
+from perftrace.core.tracer import current
 from perftrace.pipeline import Background
 from perftrace.store import DirectorySink, compact, connect, prune
 from perftrace.store.folder import contents

@@ -21,7 +21,8 @@ from tests.formats.test_jsonl import records
 def example(n):
     return Record(
         "a", span=n, start=100 - n, duration_ns=n, weight=2.5, link=Link("0" * 31 + "1", "0" * 15 + "2"), done="d",
-        attributes={"size": "large", "n": None, "f": 0.5}, marks=[("x", "\u2028", n, {"q": True}), ("y", "", n, {})],
+        attributes={"size": "large", "n": None, "f": 0.5},
+        checkpoints=[("x", "\u2028", n, {"q": True}), ("y", "", n, {})],
     )  # fmt: skip
 
 

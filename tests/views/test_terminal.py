@@ -47,8 +47,8 @@ def test_a_name_fits_into_the_table(text):
 def test_the_whole_report():
     """What to fix first, the table, the slowest, what never ended, what was read."""
     marks = [("get_user", "", 51 * MS, NO_ATTRIBUTES)]
-    done = Record("click", given_id="click_1", duration_ns=115 * MS, marks=marks, outcome="error")
-    hanging = [Record("click", given_id=f"click_{n}", outcome=None, marks=marks[: n % 2]) for n in range(2, 15)]
+    done = Record("click", given_id="click_1", duration_ns=115 * MS, checkpoints=marks, outcome="error")
+    hanging = [Record("click", given_id=f"click_{n}", outcome=None, checkpoints=marks[: n % 2]) for n in range(2, 15)]
     text = report_text(report([done], hanging), Books(20, 17, 1, [("a.log", 3)]), "en")
     assert (
         text

@@ -14,7 +14,7 @@ def draw(*records, language="en"):
 def test_bars_are_heavy_where_the_end_waited_for_them_and_cut_at_checkpoints():
     """Columns by time; children below their parents; the path by what takes longest; gaps."""
     text = draw(
-        run("buy", 1, 0, 480, marks=[("a", 240)]),
+        run("buy", 1, 0, 480, checkpoints=[("a", 240)]),
         run("fetch", 2, 100, 300, 1),
         run("other", 3, 100, 200, 1),
         run("late", 4, 400, 600, 1, outcome="error"),
@@ -41,6 +41,6 @@ def test_bars_are_heavy_where_the_end_waited_for_them_and_cut_at_checkpoints():
 def test_a_run_without_time_and_names_that_are_hostile():
     """A bar of one column; controls are escapes; more runs than a screen are a number."""
     assert "|█\n" in draw(run("a", 1, 0, 0)).replace("─", "█")
-    assert "\x1b" not in draw(run("\x1b[31mred", 1, 0, 5, marks=[("\x1b[2J", 1)]))
+    assert "\x1b" not in draw(run("\x1b[31mred", 1, 0, 5, checkpoints=[("\x1b[2J", 1)]))
     many = draw(run("a", 1, 0, 1000), *(run("b", n, n, n + 1, 1) for n in range(2, 302)), language="zh")
     assert "……另有 101 个" in many

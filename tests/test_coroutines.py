@@ -1,23 +1,17 @@
-"""Coroutines that can only return None: a task that awaits them runs them to their first suspension at once."""
+"""Timed coroutines: what they give, take and return is what the body does."""
 
 import asyncio
 import contextlib
-import dis
-import functools
 import gc
-import inspect
 import textwrap
 import traceback
-import types
 import weakref
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perftrace import checkpoint, current_operation, timed
-from perftrace.decorators import _procedure
 from perftrace.testing import capture
 
 VALUES = [
@@ -99,81 +93,6 @@ def test_whatever_a_coroutine_returns_comes_out(lines, argument):
     assert [record.name for record in records] == ["known", "f", "known"]
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ("pass", True),
-        ("return", True),
-        ("return None", True),
-        ("if x: return\n    checkpoint('a')", True),
-        ("try:\n        return\n    finally:\n        checkpoint('a')", True),
-        ("raise KeyError", True),
-        ("return x", False),
-        ("return None if x else 1", False),
-        ("return x and None", False),
-        ("if x: return 1", False),
-        ("def g(): return 1", True),
-    ],
-)
-def test_what_can_only_return_none_is_known_by_its_code(body, expected):
-    names = {}
-    exec(f"async def f(x):\n    {body}", names)  # written above
-    assert (_procedure(names["f"]) is not None) is expected
-
-
-def _coroutine_codes(code):
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            if constant.co_flags & inspect.CO_COROUTINE:
-                yield constant
-            yield from _coroutine_codes(constant)
-
-
-def _only_none_says_dis(code):
-    before = None
-    for instruction in dis.get_instructions(code):
-        name, value = instruction.opname, instruction.argval
-        if name.startswith("RETURN") and name != "RETURN_GENERATOR":
-            is_loaded = name == "RETURN_VALUE" and before == ("LOAD_CONST", None) and not instruction.is_jump_target
-            if not is_loaded and (name, value) != ("RETURN_CONST", None):
-                return False
-        before = name, value
-    return True
-
-
-def test_the_standard_library_disassembled_says_the_same():
-    """Of some hundred coroutine functions, about half of each kind."""
-    found = {True: 0, False: 0}
-    for path in Path(asyncio.__file__).parent.glob("*.py"):
-        for code in _coroutine_codes(compile(path.read_bytes(), str(path), "exec", dont_inherit=True)):
-            function = types.FunctionType(code, {}, closure=tuple(types.CellType() for _ in code.co_freevars))
-            expected = _only_none_says_dis(code)
-            assert (_procedure(function) is code) is expected, code
-            found[expected] += 1
-    assert min(found.values()) > 40
-
-
-def test_a_constant_whose_number_takes_two_bytes_is_not_taken_for_none():
-    names = {}
-    constants = "".join(f"    x = {n}\n" for n in range(1000, 1300))
-    for value in range(1200, 1300):
-        exec(f"async def f(x):\n{constants}    return {value}", names)  # written above
-        assert _procedure(names["f"]) is None
-
-
-def test_only_the_code_of_a_coroutine_function_is_asked():
-    class Called:
-        async def __call__(self):
-            """Do nothing."""
-
-    async def generator():
-        yield
-
-    assert [_procedure(f) for f in (lambda: None, generator, Called(), functools.partial(generator), print)] == [
-        None
-    ] * 5
-
-
 def test_other_code_put_into_the_function_returns_what_it_returns(records):
     """As consoles do that reload what was edited."""
 
@@ -227,60 +146,28 @@ def test_by_hand_it_begins_with_the_first_step(records):
     assert (records[0].outcome, records[0].steps) == ("ok", 3)
 
 
-def in_a_task(drive):
-    """Run a plain function inside of a task."""
-
-    async def main():
-        with capture():
-            become_known()
-        return drive()
-
-    return asyncio.run(main())
-
-
-def test_in_a_task_await_begins_it_and_loses_nothing(records):
-    def drive():
-        log = []
-        steps = pauses(log).__await__()
-        assert (log, current_operation()) == (["begun"], None)
-        with pytest.raises(TypeError, match="just-started"):
-            steps.send(1)
-        assert [next(steps), steps.send(1), log] == ["first", "second", ["begun", 1]]
-        with pytest.raises(StopIteration):
-            steps.send(2)
-        return log
-
-    assert in_a_task(drive) == ["begun", 1, 2, "pauses"]
-    assert (records[0].outcome, records[0].steps) == ("ok", 3)
-
-
 @pytest.mark.parametrize(
     ("leave", "outcome"),
     [(lambda steps: steps.throw(KeyError("x")), "error"), (lambda steps: steps.close(), "closed"), (None, "closed")],
     ids=["throw", "close", "forget"],
 )
-def test_what_await_began_can_be_left_at_once(records, leave, outcome):
-    def drive():
-        log = []
-        steps = pauses(log)
-        awaited: object = steps.__await__()
-        assert awaited is steps
-        del awaited
-        if leave is None:
-            del steps
-            gc.collect()
-            return log
+def test_what_was_begun_can_be_left(records, leave, outcome):
+    log = []
+    steps = pauses(log)
+    steps.send(None)
+    if leave is None:
+        del steps
+        gc.collect()
+    else:
         with contextlib.suppress(KeyError):
             leave(steps)
         with pytest.raises(RuntimeError, match="cannot reuse"):
             steps.send(None)
-        return log
-
-    assert in_a_task(drive) == ["begun", "pauses"]
+    assert log == ["begun", "pauses"]
     assert [record.outcome for record in records] == [outcome]
 
 
-def test_what_was_handed_on_is_not_kept(records):
+def test_what_it_gave_is_not_kept(records):
     class Fresh:
         def __await__(self):
             yield Fresh()
@@ -289,32 +176,29 @@ def test_what_was_handed_on_is_not_kept(records):
     async def gives():
         await Fresh()
 
-    def drive():
-        steps = gives()
-        given = weakref.ref(next(steps.__await__()))
-        gc.collect()
-        with contextlib.suppress(StopIteration):
-            assert steps.send(given()) is None
-        return given
-
-    assert in_a_task(drive)() is None
+    steps = gives()
+    given = weakref.ref(next(steps.__await__()))
+    gc.collect()
+    assert given() is None
+    with contextlib.suppress(StopIteration):
+        steps.send(None)
 
 
-def test_what_ended_in_await_can_be_stepped_like_any_that_has(records):
+def test_what_has_ended_can_be_stepped_like_any_that_has(records):
     @timed(operation="ends")
     async def ends():
         checkpoint("here")
 
-    def drive():
-        steps = ends().__await__()
+    async def main():
+        steps = ends()
+        await steps
         steps.close()
-        with pytest.raises(StopIteration) as stop:
+        with pytest.raises(RuntimeError, match="cannot reuse"):
             steps.send(None)
-        with pytest.raises(KeyError):
+        with pytest.raises(RuntimeError, match="cannot reuse"):
             steps.throw(KeyError("x"))
-        return stop.value.value
 
-    assert in_a_task(drive) is None
+    asyncio.run(main())
     assert [(record.name, record.outcome) for record in records] == [("ends", "ok")]
     assert records[0].task.startswith("Task-")
 
@@ -357,5 +241,5 @@ def test_a_failure_in_the_first_step_comes_with_its_own_frames(records):
     with pytest.raises(KeyError) as caught:
         asyncio.run(main())
     names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
-    assert names[-3:] == ["main", "__await__", "fails"]
+    assert names[-3:] == ["main", "send", "fails"]
     assert [record.error_type for record in records] == [None, "KeyError"]
