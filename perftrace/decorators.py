@@ -5,8 +5,8 @@ import inspect
 import math
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 import decorator
 import wrapt
@@ -34,7 +34,8 @@ class Decorator(Protocol):
 Steps: TypeAlias = type[TimedCoroutine] | type[TimedGenerator] | type[TimedAsyncGenerator]
 
 
-class Plan(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Plan:
     """What a decorated function needs at each call: resolved at decoration."""
 
     function: Callable[..., Any]
@@ -92,15 +93,16 @@ class TimedFunction(Timed):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
-        function, spec, common, enabled, _ = plan_of(self)
-        if (tracer.idle is not None and tracer.idle()) or (enabled is not None and not _true(enabled)):
+        plan = plan_of(self)
+        function, spec, read = plan.function, plan.spec, plan.spec.read_details
+        if (tracer.idle is not None and tracer.idle()) or (plan.enabled is not None and not _true(plan.enabled)):
             return function(*args, **kwargs)
-        read = spec.read_details
-        details = common if read is None else read(args, kwargs)
+        details = plan.common if read is None else read(args, kwargs)
         run = tracer.begin(spec, details, get_current(), thread.token)
         token = set_current(run)
         try:
-            result = function(*args, **kwargs)
+            # Without keywords, none are copied: one in thirty of the whole price.
+            result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as error:
             reset_current(token)
             tracer.finish(run, error)
@@ -117,15 +119,15 @@ class TimedSteps(Timed):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function, and time the steps of what it returns."""
-        function, spec, common, enabled, _ = plan_of(self)
-        inner = function(*args, **kwargs)
-        if (tracer.idle is not None and tracer.idle()) or (enabled is not None and not _true(enabled)):
+        plan = plan_of(self)
+        inner = plan.function(*args, **kwargs) if kwargs else plan.function(*args)
+        if (tracer.idle is not None and tracer.idle()) or (plan.enabled is not None and not _true(plan.enabled)):
             return inner
         kind = _KINDS.get(type(inner)) or _kind_of(inner)
         if kind is None:  # it only looked like such a function
             return inner
-        read = spec.read_details
-        return time_steps(kind, spec, common if read is None else read(args, kwargs), inner)
+        read = plan.spec.read_details
+        return time_steps(kind, plan.spec, plan.common if read is None else read(args, kwargs), inner)
 
 
 _KINDS: dict[type, Steps] = {types.CoroutineType: TimedCoroutine, types.AsyncGeneratorType: TimedAsyncGenerator}

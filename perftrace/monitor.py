@@ -175,7 +175,7 @@ class Timer(Block):
         self._run = run = started or monitor._running.get(self._id) or monitor._tracer.null_run
         return handle_of(run)
 
-    def end(self, error: BaseException | None = None, outcome: Outcome = "ok") -> None:
+    def end(self, error: BaseException | None = None, outcome: Outcome | None = None) -> None:
         """End the timer, if this block started it."""
         if self._is_ours:
             self._monitor._end(self._id, error, "")

@@ -47,7 +47,7 @@ class Block:
             return None
         return self._run.reach(name, description, attributes)
 
-    def end(self, error: BaseException | None = None, outcome: Outcome = "ok") -> None:
+    def end(self, error: BaseException | None = None, outcome: Outcome | None = None) -> None:
         """End the operation, once.
 
         error: what ended it, which decides the outcome; without one it is `outcome`.

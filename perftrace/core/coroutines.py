@@ -42,7 +42,7 @@ class _Timed:
         if run is not None and run.duration_ns is None:
             run.end_step(self._spec.tracer.now())
 
-    def _end(self, token: CurrentToken, error: BaseException | None, outcome: Outcome = "ok") -> None:
+    def _end(self, token: CurrentToken, error: BaseException | None, outcome: Outcome | None = None) -> None:
         """Restore the caller's context and finish the operation, once."""
         reset_current(token)
         if self._run is not None:

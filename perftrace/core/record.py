@@ -129,7 +129,7 @@ class Record(_View):
         run.begun_ns, run.duration_ns = int(start_mono), int(duration_ns)
         run.checkpoints = list(checkpoints) if checkpoints else ()
         run.start, run.task, run.sequence = start, task, sequence
-        _set_run(self, run)
+        set_run(self, run)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, as the constructor takes them."""
@@ -314,8 +314,8 @@ Record.FIELDS = tuple(name for name in inspect.signature(Record.__init__).parame
 Event: TypeAlias = Started | Reached | Record
 """What a sink receives."""
 
-_set_run: Any = _View.__dict__["_run"].__set__  # past the immutability
-_new_record, _new_tuple = object.__new__, tuple.__new__
+set_run: Any = _View.__dict__["_run"].__set__  # past the immutability
+new_record, _new_tuple = object.__new__, tuple.__new__
 
 
 def _rebuild(fields: dict[str, Any]) -> Record:
@@ -324,8 +324,8 @@ def _rebuild(fields: dict[str, Any]) -> Record:
 
 def record_of(run: Run) -> Record:
     """Make the record of a finished run, which is written to no more."""
-    record = _new_record(Record)
-    _set_run(record, run)
+    record = new_record(Record)
+    set_run(record, run)
     return record
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.events import Reached, Started
 from perftrace.core.ids import Ids, RandomIds
-from perftrace.core.record import Event, Operation, Record, handle_of, record_of
+from perftrace.core.record import Event, Operation, Record, handle_of, new_record, set_run
 from perftrace.core.run import (
     MAX_CHECKPOINTS,
     NO_DETAILS,
@@ -264,9 +264,12 @@ class Tracer:
                 task = _current_task(loop)
         if task is not None:
             run.task = task.get_name()
-        wall_ns, now = self.wall_ns, self.now
-        run.start = wall_ns() - ago_ns
-        run.begun_ns = run.step_begun_ns = now() - ago_ns
+        wall_ns, read_clock = self.wall_ns, self.now
+        run.start = wall_ns()
+        run.begun_ns = run.step_begun_ns = read_clock()
+        if ago_ns:
+            run.start -= ago_ns
+            run.begun_ns -= ago_ns
         if self.on_started is not None:
             trace, span = run.ids or run.make_ids()
             operation_id, (key, description, _, _) = run.operation_id or run.make_operation_id(), details
@@ -276,32 +279,45 @@ class Tracer:
             self.on_started(_new_tuple(Started, event))
         return run
 
-    def finish(self, run: Run, error: BaseException | None = None, outcome: Outcome = "ok") -> Record | None:
+    def finish(self, run: Run, error: BaseException | None = None, outcome: Outcome | None = None) -> Record | None:
         """Finish an operation, hand its record to the sinks and return it; None where it has ended already.
 
-        error: what ended it, which decides the outcome; without one it is `outcome`.
+        error: what ended it, which decides the outcome; without one it is `outcome`; with neither it is `ok`, unless
+        the operation was made to fail.
         """
         if run.duration_ns is not None:
             return None
-        now = self.now()
-        if run.running_on is not None:
-            run.end_step(now)
+        read_clock = self.now  # not called as a method: a slot is found faster as an attribute
+        now = read_clock()
         duration = now - run.begun_ns
+        running_on = run.running_on
+        if running_on is not None:
+            if run.steps:
+                run.end_step(now)
+            else:  # most have but one step, as long as the operation: a call less
+                run.running_ns = run.longest_step_ns = max(0, duration)
+                run.steps = 1
+                around = run.accounts_to
+                if around is not None and around.running_on is running_on:
+                    around.inner_ns += run.running_ns
+                run.running_on = None
         run.duration_ns = max(0, duration)  # a clock that was handed in may step back
         if error is not None:
             outcome = outcome_of(error)
             is_error = outcome == "error"
             run.failure = (outcome, type(error).__name__, plain(error)) if is_error else (outcome, None, None)
-        elif outcome != "ok":  # else `fail` may have decided it
+        elif outcome is not None:
             run.failure = (outcome, None, None)
         run.accounts_to = run.handle = None
-        record = record_of(run)
+        record = new_record(Record)  # `record_of` inline
+        set_run(record, run)
         if run.thread.pid != self.pid:  # in a forked child, what began in the parent is the parent's to report
             run.sequence = 0
             return record
         run.sequence = self.sequence = self.sequence + 1
-        if self.on_finished is not None:
-            self.on_finished(record)
+        hand_on = self.on_finished
+        if hand_on is not None:
+            hand_on(record)
         return record
 
     def checkpoint(self, name: str, description: str = NO_TEXT, **attributes: object) -> float | None:

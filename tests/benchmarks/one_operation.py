@@ -1,26 +1,103 @@
 """Cost of one operation with four checkpoints, side by side with its peers, above the bare call.
 
-`make bench` runs each peer in a process of its own, in several rounds by turns, and prints the least
-of their medians and the ratios: on a shared machine the ratios of one run mean something, the microseconds little.
-All output is discarded.
+`make bench` runs each peer in a process of its own, in several rounds by turns, and prints the least costs and their
+ratios: on a shared machine the ratios of one run mean something, the microseconds little. All output is discarded.
+With `--before FOLDER` it compares the memory sink alone with that of another checkout, by turns.
 """
 
+import argparse
 import asyncio
 import json
 import logging
 import os
-import statistics
 import subprocess
 import sys
 import time
+import types
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from goals import run
 
 CALLS = 20_000
-"""A run is as long as it takes for what a peer leaves to a thread of its own to be paid for within."""
-REPEATS = 3
-"""Of a run; its cost is their median."""
+"""A round is as long as it takes for what a peer leaves to a thread of its own to be paid for within."""
 ROUNDS = 8
-"""Of all peers by turns, each in a new process; its cost is the least of these medians."""
+"""Of all peers by turns, each in a new process; its cost is the least of them, in processor time."""
 CHECKPOINTS = ("get_user", "check_points", "set_state", "send_reply")
+SHAPES = ("sync", "no suspension", "with a value", "one suspension", "four suspensions")
+
+
+@types.coroutine
+def suspend():
+    yield
+
+
+def decorated(wrap, mark):
+    """Define the handlers of a peer that decorates."""
+
+    @wrap
+    def function():
+        for name in CHECKPOINTS:
+            mark(name)
+
+    @wrap
+    async def nothing():
+        for name in CHECKPOINTS:
+            mark(name)
+
+    @wrap
+    async def value():
+        for name in CHECKPOINTS:
+            mark(name)
+        return name
+
+    @wrap
+    async def once():
+        await suspend()
+        for name in CHECKPOINTS:
+            mark(name)
+
+    @wrap
+    async def often():
+        for name in CHECKPOINTS:
+            await suspend()
+            mark(name)
+
+    return function, nothing, value, once, often
+
+
+def inside(span, mark):
+    """Define the handlers of a peer whose block stands in them."""
+
+    def function():
+        with span():
+            for name in CHECKPOINTS:
+                mark(name)
+
+    async def nothing():
+        with span():
+            for name in CHECKPOINTS:
+                mark(name)
+
+    async def value():
+        with span():
+            for name in CHECKPOINTS:
+                mark(name)
+            return name
+
+    async def once():
+        with span():
+            await suspend()
+            for name in CHECKPOINTS:
+                mark(name)
+
+    async def often():
+        with span():
+            for name in CHECKPOINTS:
+                await suspend()
+                mark(name)
+
+    return function, nothing, value, once, often
 
 
 def perftrace_memory():
@@ -28,7 +105,7 @@ def perftrace_memory():
     import perftrace
 
     perftrace.configure(sinks=["memory"])
-    return _perftrace(perftrace)
+    return decorated(perftrace.timed(operation="button_click"), perftrace.checkpoint)
 
 
 def perftrace_log():
@@ -36,30 +113,14 @@ def perftrace_log():
     import perftrace
 
     _logger()
-    return _perftrace(perftrace)
+    return decorated(perftrace.timed(operation="button_click"), perftrace.checkpoint)
 
 
 def perftrace_off():
     """`timed(enabled=False)` and four checkpoints that find no operation."""
     import perftrace
 
-    return _perftrace(perftrace, enabled=False)
-
-
-def _perftrace(perftrace, **options):
-    checkpoint = perftrace.checkpoint
-
-    @perftrace.timed(operation="button_click", **options)
-    def function():
-        for name in CHECKPOINTS:
-            checkpoint(name)
-
-    @perftrace.timed(operation="button_click", **options)
-    async def coroutine():
-        for name in CHECKPOINTS:
-            checkpoint(name)
-
-    return function, coroutine
+    return decorated(perftrace.timed(operation="button_click", enabled=False), perftrace.checkpoint)
 
 
 def opentelemetry_batch():
@@ -75,37 +136,30 @@ def opentelemetry_batch():
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(Discard(), max_queue_size=10**6))
     tracer = provider.get_tracer("bench")
-
-    @tracer.start_as_current_span("button_click")
-    def function():
-        for name in CHECKPOINTS:
-            trace.get_current_span().add_event(name)
-
-    async def coroutine():
-        with tracer.start_as_current_span("button_click"):
-            for name in CHECKPOINTS:
-                trace.get_current_span().add_event(name)
-
-    return function, coroutine
+    return inside(
+        lambda: tracer.start_as_current_span("button_click"), lambda name: trace.get_current_span().add_event(name)
+    )
 
 
 def logging_lines():
     """Six `logger.info` calls that write the same lines by hand."""
     log = _logger()
+    operation = "button_click_00f067aa0ba902b7"
 
-    def function():
-        start = time.perf_counter()
-        operation = "button_click_00f067aa0ba902b7"
-        log.info(f"⏱️  [PERF] 开始: {operation} - button_click")
-        for name in CHECKPOINTS:
-            elapsed = time.perf_counter() - start
-            log.info(f"⏱️  [PERF] 检查点: {operation}.{name} - {name} | 已耗时: {elapsed:.3f}s")
-        log.info(f"⏱️  [PERF] 完成: {operation} - button_click | 耗时: {time.perf_counter() - start:.3f}s")
+    class Lines:
+        def __enter__(self):
+            self.start = start[0] = time.perf_counter()
+            log.info(f"⏱️  [PERF] 开始: {operation} - button_click")
 
-    async def coroutine():
-        function()
+        def __exit__(self, *error):
+            log.info(f"⏱️  [PERF] 完成: {operation} - button_click | 耗时: {time.perf_counter() - self.start:.3f}s")
 
-    return function, coroutine
+    def mark(name):
+        elapsed = time.perf_counter() - start[0]
+        log.info(f"⏱️  [PERF] 检查点: {operation}.{name} - {name} | 已耗时: {elapsed:.3f}s")
+
+    start = [0.0]
+    return inside(Lines, mark)
 
 
 def _logger():
@@ -123,18 +177,9 @@ def eliot_actions():
     import eliot
 
     eliot.to_file(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # for as long as the process
-
-    @eliot.log_call(action_type="button_click", include_result=False)
-    def function():
-        for name in CHECKPOINTS:
-            eliot.log_message(message_type=name)
-
-    async def coroutine():
-        with eliot.start_action(action_type="button_click"):
-            for name in CHECKPOINTS:
-                eliot.log_message(message_type=name)
-
-    return function, coroutine
+    return inside(
+        lambda: eliot.start_action(action_type="button_click"), lambda name: eliot.log_message(message_type=name)
+    )
 
 
 def ddtrace_spans():
@@ -149,19 +194,11 @@ def ddtrace_spans():
 
     tracer.configure(trace_processors=[Drop()])
 
-    @tracer.wrap("button_click")
-    def function():
-        for name in CHECKPOINTS:
-            with tracer.trace(name):
-                pass
+    def mark(name):
+        with tracer.trace(name):
+            pass
 
-    @tracer.wrap("button_click")
-    async def coroutine():
-        for name in CHECKPOINTS:
-            with tracer.trace(name):
-                pass
-
-    return function, coroutine
+    return decorated(tracer.wrap("button_click"), mark)
 
 
 def viztracer_events():
@@ -170,16 +207,7 @@ def viztracer_events():
 
     tracer = VizTracer(log_sparse=True, tracer_entries=1_000_000, verbose=0)
     tracer.start()
-
-    def function():
-        with tracer.log_event("button_click"):
-            for name in CHECKPOINTS:
-                tracer.log_instant(name)
-
-    async def coroutine():
-        function()
-
-    return function, coroutine
+    return inside(lambda: tracer.log_event("button_click"), tracer.log_instant)
 
 
 PEERS = (
@@ -194,71 +222,95 @@ PEERS = (
 )
 
 
-def typical(measure):
-    return statistics.median(measure() for _ in range(REPEATS))
-
-
 def cost_of(function):
     """Nanoseconds of a call, the loop included."""
-
-    def measure():
-        before = time.perf_counter_ns()
-        for _ in range(CALLS):
-            function()
-        return (time.perf_counter_ns() - before) / CALLS
-
-    return typical(measure)
+    before = time.process_time_ns()
+    for _ in range(CALLS):
+        function()
+    return (time.process_time_ns() - before) / CALLS
 
 
-def cost_of_coroutine(coroutine):
-    """Nanoseconds of awaiting a call, the loop included."""
+async def cost_of_coroutine(coroutine):
+    """Nanoseconds of awaiting a call in a task, stepped by hand: an event loop's own turns cost more than all of it."""
 
-    async def main():
-        before = time.perf_counter_ns()
-        for _ in range(CALLS):
-            await coroutine()
-        return (time.perf_counter_ns() - before) / CALLS
+    async def call():
+        await coroutine()
 
-    return typical(lambda: asyncio.run(main()))
+    before = time.process_time_ns()
+    for _ in range(CALLS):
+        steps = call()
+        try:
+            while True:
+                steps.send(None)
+        except StopIteration:
+            pass
+    return (time.process_time_ns() - before) / CALLS
 
 
-def bare():
-    for _ in CHECKPOINTS:
-        pass
-
-
-async def bare_coroutine():
-    for _ in CHECKPOINTS:
-        pass
+def costs_of(handlers):
+    function, *coroutines = handlers
+    return [cost_of(function), *(asyncio.run(cost_of_coroutine(coroutine)) for coroutine in coroutines)]
 
 
 def measure_one(name):
-    function, coroutine = next(peer for peer in PEERS if peer.__name__ == name)()
+    handlers = next(peer for peer in PEERS if peer.__name__ == name)()
+    bare = decorated(lambda function: function, lambda name: None)
     for _ in range(200):
-        function()
-    sync = cost_of(function) - cost_of(bare)
-    async_ = cost_of_coroutine(coroutine) - cost_of_coroutine(bare_coroutine)
-    print(json.dumps([sync, async_]), flush=True)
+        handlers[0]()
+    rows = [[own - of_bare for own, of_bare in zip(costs_of(handlers), costs_of(bare), strict=True)] for _ in range(2)]
+    print(json.dumps([min(column) for column in zip(*rows, strict=True)]), flush=True)
     os._exit(0)  # no peer's farewell is part of the measurement
 
 
-def main():
-    costs = {peer.__name__: [] for peer in PEERS}
+def by_turns(peers):
+    """Measure peers, name to (environment, function's name), and return the least cost of each in each shape."""
+    costs = {peer: [] for peer in peers}
     for _ in range(ROUNDS):
-        for name, rounds in costs.items():
-            command = [sys.executable, __file__, name]
-            answer = subprocess.run(command, capture_output=True, timeout=120, check=True)
-            rounds.append(json.loads(answer.stdout))
-    minima = {name: [min(column) for column in zip(*rounds, strict=True)] for name, rounds in costs.items()}
+        for peer, (environment, name) in peers.items():
+            command = [sys.executable, __file__, "--one", name]
+            answer = subprocess.run(
+                command, capture_output=True, timeout=300, check=True, env={**os.environ, **environment}
+            )
+            costs[peer].append(json.loads(answer.stdout))
+    return {name: [min(column) for column in zip(*rounds, strict=True)] for name, rounds in costs.items()}
+
+
+def print_row(name, cells):
+    print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells))
+
+
+def beside_peers(goals):
+    minima = by_turns({peer.__name__: ({}, peer.__name__) for peer in PEERS})
     base = minima["perftrace_memory"]
     print(f"Python {sys.version.split()[0]}, one operation with four checkpoints, above the bare call")
-    print(f"{'':22}{'sync':>10}{'async':>10}{'ratio':>16}{'ratio':>10}")
-    for name, (sync, async_) in minima.items():
-        print(f"{name:22}{sync / 1e3:8.2f}µs{async_ / 1e3:8.2f}µs{sync / base[0]:15.2f}x{async_ / base[1]:9.2f}x")
+    print_row("", SHAPES)
+    for name, found in minima.items():
+        print_row(name, [f"{ns / 1e3:.2f} µs {ns / own:6.2f}x" for ns, own in zip(found, base, strict=True)])
+    for name, shape, least in (("opentelemetry_batch", 0, 9), ("opentelemetry_batch", 1, 6.5)):
+        ratio = minima[name][shape] / base[shape]
+        print(f"{name}, {SHAPES[shape]}: {ratio:.1f}x", goals.check(ratio, least=least))
+    for shape in (0, 1):
+        ratio = minima["viztracer_events"][shape] / base[shape]
+        print(f"viztracer_events, {SHAPES[shape]}: {ratio:.2f}x", goals.check(ratio, least=1))
+
+
+def beside_before(folder):
+    found = by_turns({"before": ({"PYTHONPATH": folder}, PEERS[0].__name__), "now": ({}, PEERS[0].__name__)})
+    print(f"Python {sys.version.split()[0]}, the memory sink, above the bare call")
+    print_row("", SHAPES)
+    for name, ns in found.items():
+        print_row(name, [f"{one / 1e3:.2f} µs" for one in ns])
+    print_row("now / before", [f"{now / old:.2f}x" for now, old in zip(found["now"], found["before"], strict=True)])
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure_one(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", metavar="FOLDER", help="another checkout")
+    parser.add_argument("--one", metavar="PEER", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        measure_one(options.one)
+    elif options.before:
+        beside_before(options.before)
     else:
-        main()
+        run(beside_peers)
