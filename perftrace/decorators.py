@@ -52,15 +52,25 @@ class Plan:
 class Timed(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """A decorated function: the function's equal in all but the call.
 
-    What it timed stands in its plan: `functools.wraps` above it assigns `__wrapped__`, and a wrapt proxy stands for
-    something else then.
+    `functools.wraps` above it assigns `__wrapped__`, and a wrapt proxy would then stand for something else: what is
+    assigned is only kept, for those who unwrap.
     """
 
-    __slots__ = ("_self_plan",)  # not annotated: a proxy's `__annotations__` are the function's
+    # Not annotated: a proxy's `__annotations__` are the function's.
+    __slots__ = ("_self_assigned", "_self_plan")
 
     def __init__(self, plan: Plan) -> None:
+        self._self_assigned = plan.function
         super().__init__(plan.function, _unused)
         self._self_plan = plan
+
+    @property
+    def __wrapped__(self) -> Any:
+        return self._self_assigned
+
+    @__wrapped__.setter
+    def __wrapped__(self, function: Any) -> None:
+        self._self_assigned = function
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         plan = plan_of(self)

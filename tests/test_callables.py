@@ -327,3 +327,106 @@ def test_a_partial_method_is_timed_on_either_side(records):
         ("inside", "7"),
         (Bot.__qualname__ + ".fetch", None),
     ]
+
+
+def test_a_decorator_between_two_timed_keeps_working(records):
+    """Where `functools.wraps` stands above `timed` and assigns `__wrapped__`."""
+
+    def admins_only(handler):
+        @functools.wraps(handler)
+        @timed
+        async def check(user):
+            return await handler(user) if user == "admin" else "refused"
+
+        return check
+
+    @timed(operation="delete")
+    @admins_only
+    async def delete(user):
+        return "deleted"
+
+    assert [asyncio.run(delete(user)) for user in ("guest", "admin")] == ["refused", "deleted"]
+    assert [record.name for record in records] == ["delete", "delete"]
+
+
+def test_what_a_function_is_taken_for_stays_true_below_functools_wraps(records):
+    """A coroutine function around a plain one; who unwraps finds what was assigned."""
+
+    def in_thread(function):
+        @functools.wraps(function)
+        @timed
+        async def wrapper(*args):
+            return await asyncio.to_thread(function, *args)
+
+        return wrapper
+
+    wrapped = in_thread(add)
+    assert inspect.iscoroutinefunction(wrapped)
+    assert inspect.unwrap(wrapped) is add
+    assert list(inspect.signature(wrapped).parameters) == ["a", "b"]
+    assert asyncio.run(wrapped(1, 2)) == 3
+    assert len(records) == 1
+
+
+class Bound:
+    """A descriptor that binds in its own way, as caches of methods do."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *_):
+        raise TypeError("call it on an instance")
+
+    def __get__(self, instance, owner=None):
+        return functools.partial(self.function, instance)
+
+
+def test_a_descriptor_below_timed_binds_by_itself(records):
+    """Coroutine functions too; the key and what is captured are those of the bound call."""
+
+    class Repo:
+        @timed(operation="user", key="uid", capture=["lang"], description="user {uid}")
+        @Bound
+        def user(self, uid, lang="en"):
+            return uid, lang
+
+        @timed(operation="later", key="uid")
+        @Bound
+        async def later(self, uid):
+            return uid
+
+        @timed(operation="cached", key="uid")
+        @functools.lru_cache
+        def cached(self, uid):
+            return uid
+
+    repo = Repo()
+    assert repo.user(1, lang="zh") == (1, "zh")
+    assert asyncio.run(repo.later(2)) == 2
+    assert (repo.cached(3), repo.cached.cache_info().misses) == (3, 1)
+    assert [(r.name, r.key, dict(r.attributes)) for r in records] == [
+        ("user", "1", {"lang": "zh"}),
+        ("later", "2", {}),
+        ("cached", "3", {}),
+    ]
+    assert records[0].description == "user 1"
+
+
+@pytest.mark.skipif(not hasattr(inspect, "markcoroutinefunction"), reason="from Python 3.12 on")
+def test_what_only_looks_like_a_coroutine_function_is_handed_through(records):
+    """Untimed: there is nothing to step."""
+    marked = inspect.markcoroutinefunction(lambda value: value)
+    assert inspect.iscoroutinefunction(timed(marked))
+    assert timed(marked)(5) == 5
+    assert records == []
+
+
+def test_a_plain_function_that_returns_a_coroutine_is_its_call(records):
+    """The coroutine itself is the caller's."""
+
+    @timed(operation="makes")
+    def makes():
+        return add_later(1, 2)
+
+    assert asyncio.run(makes()) == 3
+    assert [(record.name, record.steps) for record in records] == [("makes", 1)]

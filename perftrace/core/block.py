@@ -40,6 +40,13 @@ class Block:
             run.reach("queue", "", {})
         return handle_of(run)
 
+    @property
+    def handle(self) -> Operation:
+        """The handle; RuntimeError where it has not begun."""
+        if self._run is None:
+            raise RuntimeError(f"the operation {self._spec.name!r} has not begun")
+        return handle_of(self._run)
+
     def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment; return the seconds since the beginning, or None if it has not begun or has ended."""
         if self._run is None:

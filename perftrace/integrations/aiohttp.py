@@ -5,7 +5,8 @@ from typing import Any
 
 import aiohttp
 
-from perftrace.integrations.patching import Span, Undo, is_wanted, patch, path_of
+from perftrace.decorators import operation
+from perftrace.integrations.patching import Undo, is_wanted, patch, path_of
 from perftrace.propagation import HEADER
 
 _FAILED = 500
@@ -57,23 +58,23 @@ def install() -> Undo:
 async def _started(
     session: aiohttp.ClientSession, context: SimpleNamespace, request: aiohttp.TraceRequestStartParams
 ) -> None:
-    context.span = None
+    context.block = None
     if not is_wanted():
         return
     url = request.url
     attributes: dict[str, object] = {
         "http.request.method": request.method, "url.path": path_of(url.path), "server.address": url.host or "",
     }  # fmt: skip
-    context.span = span = Span(f"{request.method} {url.host}", attributes)
+    context.block = block = operation(f"{request.method} {url.host}", attributes=attributes)
+    handle = block.begin()  # never current: where no second callback comes, nothing is left behind
     if HEADER not in request.headers:
-        handle = span.handle
         request.headers[HEADER] = f"00-{handle.trace_id}-{handle.span_id}-01"
 
 
 def _reach(context: SimpleNamespace, moment: str) -> None:
-    span = getattr(context, "span", None)
-    if span is not None:
-        span.handle.checkpoint(moment)
+    block = getattr(context, "block", None)
+    if block is not None:
+        block.checkpoint(moment)
 
 
 async def _connected(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
@@ -87,19 +88,19 @@ async def _headers_sent(session: aiohttp.ClientSession, context: SimpleNamespace
 async def _ended(
     session: aiohttp.ClientSession, context: SimpleNamespace, answer: aiohttp.TraceRequestEndParams
 ) -> None:
-    span = getattr(context, "span", None)
-    if span is not None:
+    block = getattr(context, "block", None)
+    if block is not None:
         status = answer.response.status
-        span.handle.checkpoint("first_byte")
-        span.handle.annotate(**{"http.response.status_code": status})
+        block.checkpoint("first_byte")
+        block.handle.annotate(**{"http.response.status_code": status})
         if status >= _FAILED:
-            span.handle.fail(f"HTTP {status}")
-        span.end()
+            block.handle.fail(f"HTTP {status}")
+        block.end()
 
 
 async def _failed(
     session: aiohttp.ClientSession, context: SimpleNamespace, failure: aiohttp.TraceRequestExceptionParams
 ) -> None:
-    span = getattr(context, "span", None)
-    if span is not None:
-        span.end(failure.exception)
+    block = getattr(context, "block", None)
+    if block is not None:
+        block.end(failure.exception)

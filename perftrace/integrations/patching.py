@@ -8,7 +8,6 @@ from typing import Any
 
 import wrapt
 
-from perftrace.decorators import operation
 from perftrace.runtime import tracer
 
 Undo = Callable[[], None]
@@ -59,21 +58,6 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _quiet.reset(token)
-
-
-class Span:
-    """An operation between two callbacks of another library.
-
-    Never current: where the second callback does not come, nothing is left behind.
-    """
-
-    def __init__(self, name: str, attributes: dict[str, object]) -> None:
-        self._block = operation(name, attributes=attributes)
-        self.handle = self._block.begin()
-
-    def end(self, error: BaseException | None = None) -> None:
-        """End it; failed if there is an error."""
-        self._block.end(error)
 
 
 def path_of(path: str) -> str:

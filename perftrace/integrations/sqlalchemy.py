@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
 
-from perftrace.integrations.patching import Span, Undo, is_wanted
+from perftrace.decorators import operation
+from perftrace.integrations.patching import Undo, is_wanted
 
-_SPAN = "_perftrace_span"
+_BLOCK = "_perftrace_block"
 
 
 def install() -> Undo:
@@ -33,7 +34,9 @@ def _before(connection: Any, cursor: Any, statement: str, parameters: Any, conte
         return
     words = statement.split(None, 1)
     attributes = {"db.system.name": connection.dialect.name, "db.query.text": statement, "db.many": executemany}
-    setattr(context, _SPAN, Span(f"sql {words[0].upper() if words else '?'}", attributes))
+    block = operation(f"sql {words[0].upper() if words else '?'}", attributes=attributes)
+    block.begin()  # never current: where no second callback comes, nothing is left behind
+    setattr(context, _BLOCK, block)
 
 
 def _after(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
@@ -46,7 +49,7 @@ def _on_error(failure: ExceptionContext) -> None:
 
 def _end(context: Any, error: BaseException | None) -> None:
     """End what `_before` began, if it did: an error may come without a statement."""
-    span = getattr(context, _SPAN, None)
-    if span is not None:
-        delattr(context, _SPAN)
-        span.end(error)
+    block = getattr(context, _BLOCK, None)
+    if block is not None:
+        delattr(context, _BLOCK)
+        block.end(error)

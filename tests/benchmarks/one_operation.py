@@ -16,8 +16,8 @@ import time
 import types
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from goals import run
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run
 
 CALLS = 20_000
 """A round is as long as it takes for what a peer leaves to a thread of its own to be paid for within."""
