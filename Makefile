@@ -59,7 +59,7 @@ types: $(READY)  ## strict type check
 
 bench:  ## what perftrace costs beside its peers, as ratios; ten minutes
 	@$(MAKE) --no-print-directory venv VENV=.venv-bench GROUP=bench
-	@for part in one_operation pipeline integrations store growth import_time report analysis otlp; do .venv-bench/bin/python tests/benchmarks/$$part.py || exit 1; done
+	@for part in one_operation pipeline integrations store growth import_time report analysis otlp; do .venv-bench/bin/python tests/benchmarks/$$part.py || status=1; done; exit $${status:-0}
 
 matrix:  ## all tests on each other supported Python that pyenv has
 	@for python in $(OTHERS); do \

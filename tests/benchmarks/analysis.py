@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from perftrace.analysis.advice import advise
 from perftrace.analysis.compare import compare
@@ -18,6 +19,9 @@ from perftrace.analysis.whatif import whatif
 from perftrace.analysis.why import why
 from perftrace.cli import SELDOM
 from perftrace.core.record import Record
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run as run_with_goals
 
 SIZES = (1_000, 10_000, 100_000)
 MS = 1_000_000
@@ -56,7 +60,8 @@ def traces(count):
     return records
 
 
-def main():
+def main(goals):
+    smaller: dict[str, float] = {}
     gc.set_threshold(*SELDOM)  # as the command line does
     print(f"Python {sys.version.split()[0]}")
     for size in SIZES:
@@ -73,9 +78,16 @@ def main():
             before = time.perf_counter()
             command()
             seconds = time.perf_counter() - before
-            print(f"{name:8} {size:>8,} traces: {seconds:6.2f} s, {size / seconds:>9,.0f} a second", flush=True)
+            # A trace costs the same however many there are.
+            growth = seconds / size / smaller.setdefault(name, seconds / size)
+            print(
+                f"{name:8} {size:>8,} traces: {seconds:6.2f} s, {size / seconds:>9,.0f} a second,"
+                f" {growth:.2f}x a trace among fewest",
+                goals.check(growth, most=2),
+                flush=True,
+            )
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB of memory, records included")
 
 
 if __name__ == "__main__":
-    main()
+    run_with_goals(main)

@@ -1,10 +1,15 @@
 """How cost grows with work, with the memory sink: nanoseconds per event, which should stay flat."""
 
 import asyncio
+import sys
 import time
+from pathlib import Path
 
 import perftrace
 from perftrace import checkpoint, operation, timed
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run as run_with_goals
 
 REPEATS = 5
 
@@ -13,8 +18,10 @@ def best(measure):
     return min(measure() for _ in range(REPEATS))
 
 
-def row(title, cells):
-    print(f"{title:34}" + "".join(f"{size:>8}: {ns:6.0f}" for size, ns in cells))
+def row(goals, title, cells):
+    growth = cells[-1][1] / cells[len(cells) // 2][1]
+    figures = "".join(f"{size:>8}: {ns:6.0f}" for size, ns in cells)
+    print(f"{title:34}{figures}; {growth:.2f}x", goals.check(growth, most=1.5))
 
 
 def checkpoints(count):
@@ -86,16 +93,16 @@ def tasks(count):
     return best(lambda: asyncio.run(main(timed(bare)))) - best(lambda: asyncio.run(main(bare)))
 
 
-def main():
+def main(goals):
     perftrace.configure(sinks=["memory"])
     with operation("warm"):
         pass
     print("Nanoseconds per event, by how many there are:")
-    row("a checkpoint, by their number", [(n, checkpoints(n)) for n in (1, 10, 100, 1000)])
-    row("an operation, by depth of nesting", [(n, nesting(n)) for n in (1, 10, 100)])
-    row("a suspension, by their number", [(n, suspensions(n)) for n in (1, 10, 100, 1000)])
-    row("an operation, by tasks at once", [(n, tasks(n)) for n in (1, 100, 1000, 10_000)])
+    row(goals, "a checkpoint, by their number", [(n, checkpoints(n)) for n in (1, 10, 100, 1000)])
+    row(goals, "an operation, by depth of nesting", [(n, nesting(n)) for n in (1, 10, 100)])
+    row(goals, "a suspension, by their number", [(n, suspensions(n)) for n in (1, 10, 100, 1000)])
+    row(goals, "an operation, by tasks at once", [(n, tasks(n)) for n in (1, 100, 1000, 10_000)])
 
 
 if __name__ == "__main__":
-    main()
+    run_with_goals(main)

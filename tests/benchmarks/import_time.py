@@ -2,6 +2,10 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run as run_with_goals
 
 ROUNDS = 9
 CODE = "import time; before = time.perf_counter(); import {what}; print(time.perf_counter() - before)"
@@ -12,10 +16,11 @@ def seconds(what):
     return min(float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(ROUNDS))
 
 
-def main():
+def main(goals):
     needed, whole = seconds("asyncio, wrapt, decorator"), seconds("asyncio, wrapt, decorator, perftrace")
-    print(f"import: {whole / needed:.2f} times that of asyncio, wrapt and decorator alone")
+    ratio = whole / needed
+    print(f"import: {ratio:.2f} times that of asyncio, wrapt and decorator alone", goals.check(ratio, most=1.6))
 
 
 if __name__ == "__main__":
-    main()
+    run_with_goals(main)

@@ -7,8 +7,10 @@ instrumentation of aiogram or python-telegram-bot; there its spans are made by h
 
 import asyncio
 import statistics
+import sys
 import time
 import warnings
+from pathlib import Path
 
 import aiogram
 import httpx
@@ -25,6 +27,9 @@ import perftrace
 from perftrace.integrations import instrument, uninstrument
 from perftrace.integrations.aiogram import AiogramTracing
 from perftrace.integrations.asgi import PerftraceMiddleware
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run as run_with_goals
 
 CALLS = 100
 ROUNDS = 60
@@ -89,7 +94,7 @@ def make_application(*, spans=None):
     return application
 
 
-async def compare(title, variants):
+async def compare(goals, title, variants):
     """Print how long each variant takes above the first, as multiples of perftrace's."""
     times = {name: [] for name in variants}
     for _ in range(ROUNDS):
@@ -106,7 +111,8 @@ async def compare(title, variants):
     for name in variants:
         if name != "bare":
             extra = statistics.median(times[name]) - bare
-            print(f"{name} +{extra / bare:.0%} ({extra / own:.1f}x perftrace)", end="; ")
+            goal = goals.check(extra / own, least=1) if name.startswith("OpenTelemetry") else ""
+            print(f"{name} +{extra / bare:.0%} ({extra / own:.1f}x perftrace) {goal}", end="; ")
     print()
 
 
@@ -122,7 +128,7 @@ def off():
     perftrace.configure(sinks=[])
 
 
-async def main():
+async def main(goals):
     warnings.simplefilter("ignore")
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(Nowhere(), max_queue_size=1_000_000))
@@ -131,6 +137,7 @@ async def main():
 
     traced_app, otel_app, bare_app = PerftraceMiddleware(make_app()), OpenTelemetryMiddleware(make_app()), make_app()
     await compare(
+        goals,
         "a request to FastAPI",
         {
             "bare": (nothing, lambda: asgi_request(bare_app), nothing),
@@ -156,6 +163,7 @@ async def main():
         off()
 
     await compare(
+        goals,
         "a request by httpx",
         {
             "bare": (nothing, lambda: plain.get(url), nothing),
@@ -169,6 +177,7 @@ async def main():
     bare, traced, by_hand = make_dispatcher(), make_dispatcher(), make_dispatcher(spans=spans)
     AiogramTracing().trace(traced)
     await compare(
+        goals,
         "an update through aiogram",
         {
             "bare": (nothing, lambda: bare.feed_update(bot, update), nothing),
@@ -192,6 +201,7 @@ async def main():
         off()
 
     await compare(
+        goals,
         "an update through python-telegram-bot",
         {
             "bare": (nothing, lambda: application.process_update(theirs), nothing),
@@ -203,4 +213,4 @@ async def main():
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_with_goals(lambda goals: asyncio.run(main(goals)))

@@ -8,9 +8,11 @@ import gzip
 import multiprocessing
 import socketserver
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
@@ -23,6 +25,9 @@ from perftrace.formats import otlp_json, otlp_proto
 from perftrace.pipeline import Background
 from perftrace.sinks.memory import MemorySink
 from perftrace.sinks.otlp import OtlpSink
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run as run_with_goals
 
 SPANS = 2000
 ROUNDS = 9
@@ -56,7 +61,7 @@ def their_spans():
     return memory.get_finished_spans()
 
 
-def encoding():
+def encoding(goals):
     """Print spans a second and bytes a span, by turns."""
     records, spans = our_records(), their_spans()
     ways = {
@@ -75,7 +80,8 @@ def encoding():
         seconds, data = statistics.median(times[name]), encode()
         print(
             f"{name}: {SPANS / seconds:,.0f} spans/s, {theirs / seconds:.2f} times the SDK's encoder; "
-            f"{len(data) / SPANS:.0f} bytes a span, {len(gzip.compress(data, 1)) / SPANS:.0f} packed"
+            f"{len(data) / SPANS:.0f} bytes a span, {len(gzip.compress(data, 1)) / SPANS:.0f} packed",
+            goals.check(theirs / seconds, least=2 if name == "perftrace, protobuf" else 1),
         )
 
 
@@ -106,7 +112,7 @@ def function():
         perftrace.checkpoint(name)
 
 
-def call_cost():
+def call_cost(goals):
     """Print what a call costs the traced thread, in its own CPU time, by turns; sending goes on meanwhile."""
     spawning = multiprocessing.get_context("spawn")
     port = spawning.Queue()
@@ -129,9 +135,14 @@ def call_cost():
     receiver.terminate()
     memory = statistics.median(costs["memory"])
     for name, found in costs.items():
-        print(f"{name}: {statistics.median(found) / memory:.2f} times the memory sink, a call with four checkpoints")
+        ratio = statistics.median(found) / memory
+        print(f"{name}: {ratio:.2f} times the memory sink, a call with four checkpoints", goals.check(ratio, most=1.15))
+
+
+def main(goals):
+    encoding(goals)
+    call_cost(goals)
 
 
 if __name__ == "__main__":
-    encoding()
-    call_cost()
+    run_with_goals(main)

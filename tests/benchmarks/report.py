@@ -13,6 +13,9 @@ import duckdb
 from perftrace.store import connect
 from perftrace.store.parquet import COLUMNS
 
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run as run_with_goals
+
 CHECKPOINTS = (
     ("get_user", "获取用户信息"),
     ("check_points", "检查积分"),
@@ -86,7 +89,7 @@ def bare(folder):
         return time.perf_counter() - before
 
 
-def main():
+def main(goals):
     report = (sys.executable, "-m", "perftrace", "report")
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores")
     for size in SIZES:
@@ -98,6 +101,7 @@ def main():
             print(
                 f"log of {size:>10,} lines: {seconds:6.2f} s, {size / seconds:>9,.0f} lines a second, "
                 f"{seconds / grep:5.1f} times grep -c, {megabytes:,.0f} MB",
+                goals.check(seconds / grep, most=25),
                 flush=True,
             )
     for size in SIZES:
@@ -108,9 +112,10 @@ def main():
             print(
                 f"store of {size:>10,} records: {seconds:6.2f} s, {size / seconds:>9,.0f} records a second, "
                 f"{seconds / own:5.1f} times DuckDB's bare percentiles, {megabytes:,.0f} MB",
+                goals.check(seconds / own, most=3),
                 flush=True,
             )
 
 
 if __name__ == "__main__":
-    main()
+    run_with_goals(main)

@@ -21,6 +21,9 @@ from perftrace.sinks.memory import MemorySink
 from perftrace.store import DirectorySink, compact, connect
 from perftrace.store.folder import contents
 
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks.goals import run as run_with_goals
+
 CHECKPOINTS = ("get_user", "check_points", "set_state", "send_reply")
 CALLS = 500
 ROUNDS = 40
@@ -36,7 +39,7 @@ def traced(user):
         perftrace.checkpoint(name)
 
 
-def cost_on_the_traced_thread(folder):
+def cost_on_the_traced_thread(folder, goals):
     """Compare the processor time of the thread that traces with the memory sink's."""
     sinks: dict[str, Callable[[], perftrace.Sink]] = {
         "memory": MemorySink,
@@ -52,7 +55,11 @@ def cost_on_the_traced_thread(folder):
             costs[name].append((time.thread_time_ns() - before) / CALLS)
             perftrace.configure(sinks=[])
     memory, store = (min(costs[name]) for name in sinks)
-    print(f"an operation with four checkpoints, processor time of its thread: {store / memory:.2f}x the memory sink")
+    ratio = store / memory
+    print(
+        f"an operation with four checkpoints, processor time of its thread: {ratio:.2f}x the memory sink",
+        goals.check(ratio, most=1.5),
+    )
 
 
 @contextmanager
@@ -105,7 +112,7 @@ def with_queue_handler(folder):
     file.close()
 
 
-def sustained(folder):
+def sustained(folder, goals):
     """Compare how many operations a second reach the disk, from the first call to the last byte."""
     rates = {}
     for peer in (with_perftrace, with_opentelemetry, with_queue_handler):
@@ -120,7 +127,7 @@ def sustained(folder):
     own = rates["perftrace"]
     print(f"operations a second into a file, with four checkpoints each: {own:,.0f}")
     for name in ("opentelemetry", "queue_handler"):
-        print(f"  {own / rates[name]:.1f}x those of {name}")
+        print(f"  {own / rates[name]:.1f}x those of {name}", goals.check(own / rates[name], least=1))
 
 
 def room(folder):
@@ -132,7 +139,7 @@ def room(folder):
     assert done.files == sum(file.is_own for file in lines)
 
 
-def reading(folder):
+def reading(folder, goals):
     """Compare p95 per operation over the view with DuckDB's own query over the bare file."""
     path = str(folder / "1795000000000000000-1-00000000.parquet")
     with duckdb.connect() as db:
@@ -151,17 +158,20 @@ def reading(folder):
                 times[name].append(time.perf_counter() - before)
             assert answers[0] == answers[1]
     bare, view = min(times["bare"]), min(times["view"])
-    print(f"p95 per operation of {ROWS:,} records: {view / bare:.2f}x DuckDB's own query ({bare:.1f} s)")
+    print(
+        f"p95 per operation of {ROWS:,} records: {view / bare:.2f}x DuckDB's own query ({bare:.1f} s)",
+        goals.check(view / bare, most=1.5),
+    )
 
 
-def main():
+def main(goals):
     print(f"Python {sys.version.split()[0]}")
     for part in (cost_on_the_traced_thread, sustained, reading):
         with tempfile.TemporaryDirectory() as name:
-            part(Path(name))
+            part(Path(name), goals)
             if part is sustained:
                 room(Path(name))
 
 
 if __name__ == "__main__":
-    main()
+    run_with_goals(main)
