@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perftrace.analysis.bootstrap import Samples
-from perftrace.analysis.outliers import Block, blocks, delayed, outliers
+from perftrace.analysis.population_rules import Block, blocks, delayed, outliers
 from perftrace.analysis.replay import spared
-from perftrace.analysis.rules import HALF, TRACE_RULES, Case, Rule, Trace
+from perftrace.analysis.trace_rules import HALF, TRACE_RULES, Case, Rule, Trace
 from perftrace.analysis.trees import Forest, Node, Unused
 from perftrace.core.record import Record
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from perftrace.analysis.aggregation import Samples, Tally
 from perftrace.analysis.percentiles import Weighed
 from perftrace.analysis.segments import segments_of
-from perftrace.analysis.tally import Samples, Tally
 from perftrace.core.record import Record
 from perftrace.core.values import END, Outcome
 from perftrace.sources.shapes import Shapes
@@ -137,7 +137,7 @@ def report(
     looked at after `records` has been read, so a source may fill it meanwhile. A record that sampling
     kept stands for as many runs as it weighs: in counts, totals and percentiles. slowest: how many runs are listed.
     by: what the runs of an operation are grouped by: an attribute, a key, `outcome` ...; see `value_of` in
-    `perftrace.analysis.selection`. order: one of `ORDERS`. shapes: what the source has counted in place of giving it as
+    `perftrace.analysis.filters`. order: one of `ORDERS`. shapes: what the source has counted in place of giving it as
     records; filled like `unfinished`.
     """
     tally = Tally(by, slowest)

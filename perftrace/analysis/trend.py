@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from perftrace.analysis.bootstrap import Samples
-from perftrace.analysis.changes import MAX_LENGTH, MIN_LENGTH, change_points
+from perftrace.analysis.change_points import MAX_LENGTH, MIN_LENGTH, change_points
 from perftrace.core.record import Record
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perftrace.analysis.associations import Difference, differences
 from perftrace.analysis.bootstrap import Samples
-from perftrace.analysis.differences import Difference, differences
-from perftrace.analysis.path import critical_path
+from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.replay import Step
 from perftrace.analysis.trees import Forest, Node, Unused
 from perftrace.core.record import Record
@@ -76,7 +76,7 @@ def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
     tail: the percentile from which on a run is slow, above 0.6 and below 1; runs from p40 to p60 are typical. The gap
     between their mean durations is decomposed over the pieces of the critical path, and so is the variance of all
     durations: Cov(X, T) / Var(T) for a step's time X and the duration T (Huang et al., Statistical Analysis of
-    Latency Through Semantic Profiling (VProfiler), EuroSys 2017). Attributes: see `perftrace.analysis.differences`.
+    Latency Through Semantic Profiling (VProfiler), EuroSys 2017). Attributes: see `perftrace.analysis.associations`.
     """
     import numpy as np
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from perftrace.analysis.selection import Selection, parse_condition, parse_time
+from perftrace.analysis.filters import Selection, parse_condition, parse_time
 from perftrace.formats.line import escape
 from perftrace.sources.files import FileSource
 from perftrace.sources.reading import Books

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from perftrace.analysis.whole import Whole, find
+from perftrace.analysis.trace import Whole, find
 from perftrace.cli.reading import add_sources, answer, open_source, tell
 from perftrace.formats.line import escape
 from perftrace.views.waterfall import waterfall_text

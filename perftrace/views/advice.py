@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from perftrace.analysis.advice import Advice, Finding
-from perftrace.analysis.rules import Rule
+from perftrace.analysis.trace_rules import Rule
 from perftrace.formats.line import Language
 from perftrace.views.terminal import duration, shorten
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from perftrace.analysis.whole import Whole
+from perftrace.analysis.trace import Whole
 from perftrace.formats.line import Language
 from perftrace.views.terminal import duration, shorten, width
 

@@ -10,7 +10,7 @@ from perftrace.analysis.bootstrap import Samples, change_of, correlation_time, s
 from perftrace.analysis.compare import compare
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
-from tests.analysis.test_path import run
+from tests.analysis.test_critical_path import run
 
 TRIALS = 200
 

@@ -6,9 +6,9 @@ parents, as is done here between processes, so that each span is in a process of
 
 import pytest
 
-from perftrace.analysis.path import critical_path
+from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.trees import Forest
-from tests.analysis.test_path import MS, run
+from tests.analysis.test_critical_path import MS, run
 
 
 def sections(spans):

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, settings
 
-from perftrace.analysis.path import critical_path
+from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.replay import replays
 from perftrace.analysis.trees import Forest
-from tests.analysis.test_path import MS, run, traces
+from tests.analysis.test_critical_path import MS, run, traces
 from tests.conftest import examples
 
 

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from perftrace.analysis.changes import change_points
+from perftrace.analysis.change_points import change_points
 from perftrace.analysis.trend import trend
 from perftrace.cli import main
 from perftrace.views.trend import sparkline
 from tests.analysis.test_compare import noise, write
-from tests.analysis.test_path import run
+from tests.analysis.test_critical_path import run
 
 STEP = [1.02, 0.95, 0.99, 1.00, 1.12, 1.00, 1.01, 0.98, 1.01, 0.96, 0.50, 0.51, 0.48, 0.48, 0.55, 0.50, 0.49, 0.51, 0.50, 0.49]  # fmt: skip  # noqa: E501
 PUBLISHED = {

@@ -12,7 +12,7 @@ from perftrace.analysis.whatif import whatif
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from perftrace.testing import FakeClock, capture
-from tests.analysis.test_path import run
+from tests.analysis.test_critical_path import run
 
 RUNS = 300
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from perftrace.analysis.differences import differences, fisher, kolmogorov
+from perftrace.analysis.associations import differences, fisher, kolmogorov
 from perftrace.analysis.why import why
 from perftrace.cli import main
 from tests.analysis.test_compare import write
-from tests.analysis.test_path import run, traces
+from tests.analysis.test_critical_path import run, traces
 from tests.conftest import examples
 
 RUNS = 400

@@ -9,7 +9,7 @@ import pytest
 
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
-from tests.analysis.test_path import run
+from tests.analysis.test_critical_path import run
 from tests.conftest import TIMEOUT
 
 CLOCK = "\u23f1\ufe0f  [PERF] "

@@ -6,7 +6,7 @@ import pytest
 
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
-from tests.analysis.test_path import run
+from tests.analysis.test_critical_path import run
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from perftrace.formats.jsonl import encode
 from perftrace.sources.files import FileSource
 from perftrace.sources.shapes import Shapes
 from perftrace.store import compact
-from tests.analysis.test_path import run
+from tests.analysis.test_critical_path import run
 from tests.conftest import examples
 
 NAME = "1795000000000000000-1-0000000{}.jsonl"

@@ -1,9 +1,9 @@
 """A trace drawn as text."""
 
+from perftrace.analysis.trace import whole
 from perftrace.analysis.trees import Forest
-from perftrace.analysis.whole import whole
 from perftrace.views.waterfall import waterfall_text
-from tests.analysis.test_path import run
+from tests.analysis.test_critical_path import run
 
 
 def draw(*records, language="en"):

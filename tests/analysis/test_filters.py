@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftrace.analysis.selection import Selection, parse_condition, parse_group, parse_time, value_of
+from perftrace.analysis.filters import Selection, parse_condition, parse_group, parse_time, value_of
 from perftrace.core.record import Record
 
 NOW = 1_800_000_000.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from perftrace.analysis.path import Stretch, critical_path
+from perftrace.analysis.critical_path import Stretch, critical_path
 from perftrace.analysis.trees import Forest, Node
 from perftrace.core.record import Record
 

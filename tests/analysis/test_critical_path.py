@@ -6,7 +6,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perftrace.analysis.path import critical_path
+from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.trees import Forest
 from perftrace.core.record import Record
 from tests.conftest import examples

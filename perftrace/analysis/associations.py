@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from perftrace.analysis.selection import text_of
+from perftrace.analysis.filters import text_of
 
 FALSE_DISCOVERIES = 0.05
 """The share of false ones among those named; where nothing differs, the probability of naming any."""

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from perftrace.analysis.path import critical_path
+from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.replay import Step
-from perftrace.analysis.rules import Case, Rule
+from perftrace.analysis.trace_rules import Case, Rule
 from perftrace.analysis.trees import Node
 
 ENOUGH = 20

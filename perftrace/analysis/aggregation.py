@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from perftrace.analysis.filters import value_of
 from perftrace.analysis.segments import segments_of
-from perftrace.analysis.selection import value_of
 from perftrace.core.record import Record
 from perftrace.core.values import END
 from perftrace.sources.shapes import Shapes
@@ -56,7 +56,7 @@ class Samples:
 class Tally:
     """Adds up records as they come.
 
-    by: what runs are grouped by, as `perftrace.analysis.selection.value_of` has it. slowest: how many of the slowest
+    by: what runs are grouped by, as `perftrace.analysis.filters.value_of` has it. slowest: how many of the slowest
     runs are kept.
     """
 
