@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.advice import advise
-from perftrace.cli.reading import add_sources, answer, needs_numpy, open_source, tell
+from perftrace.cli.common import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.views.advice import advice_text, finding_text
 from perftrace.views.terminal import unused_text
 

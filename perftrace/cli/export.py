@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from perftrace.cli.reading import add_selection, add_sources, nothing_left, open_source, selection_of, tell
+from perftrace.cli.common import add_selection, add_sources, nothing_left, open_source, selection_of, tell
 from perftrace.core.record import Record
 from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
 from perftrace.sinks.otlp import OtlpSink

@@ -5,7 +5,7 @@ import json
 import sys
 from itertools import islice
 
-from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
+from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
 from perftrace.core.sink import Sink
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.store.directory import DirectorySink

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from perftrace.analysis.trace import Whole, find
-from perftrace.cli.reading import add_sources, answer, open_source, tell
+from perftrace.cli.common import add_sources, answer, open_source, tell
 from perftrace.formats.line import escape
 from perftrace.views.waterfall import waterfall_text
 

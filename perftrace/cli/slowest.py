@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.report import report
-from perftrace.cli.reading import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
+from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
 from perftrace.views.terminal import runs_text
 
 

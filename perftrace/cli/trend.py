@@ -7,7 +7,7 @@ import re
 import sys
 
 from perftrace.analysis.trend import trend
-from perftrace.cli.reading import (
+from perftrace.cli.common import (
     add_selection,
     add_sources,
     answer,
