@@ -36,10 +36,10 @@ NAMED_SINKS: dict[str, Callable[..., Sink] | str] = {
     "memory": MemorySink,
     "store": store,
     # By name, as their imports take a while.
-    "otlp": "perftrace.pipeline.queued:otlp",
-    "otlp-json": "perftrace.pipeline.queued:otlp_json",
-    "perfetto": "perftrace.pipeline.queued:perfetto",
-    "prometheus": "perftrace.pipeline.queued:prometheus",
+    "otlp": "perftrace.pipeline.presets:otlp",
+    "otlp-json": "perftrace.pipeline.presets:otlp_json",
+    "perfetto": "perftrace.pipeline.presets:perfetto",
+    "prometheus": "perftrace.pipeline.presets:prometheus",
 }
 """What `configure(sinks=["..."])` knows by name; `NAME:TEXT` calls it with the text."""
 ENTRY_POINTS = "perftrace.sinks"

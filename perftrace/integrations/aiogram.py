@@ -12,7 +12,7 @@ from aiogram.types import TelegramObject, Update
 
 from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, patch, quiet
-from perftrace.integrations.updates import Receipts, current, name_of
+from perftrace.integrations.telegram_updates import Receipts, current, name_of
 from perftrace.runtime import tracer
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]

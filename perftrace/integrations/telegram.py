@@ -9,7 +9,7 @@ from telegram.request import BaseRequest
 
 from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
-from perftrace.integrations.updates import Receipts, current, name_of
+from perftrace.integrations.telegram_updates import Receipts, current, name_of
 from perftrace.runtime import tracer
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]

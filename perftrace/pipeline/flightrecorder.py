@@ -10,7 +10,7 @@ from perftrace.core.events import Reached, Started
 from perftrace.core.record import Event, Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import Attributes, Outcome
-from perftrace.pipeline.trouble import SICK, Trouble
+from perftrace.pipeline.keep_policy import SICK, Trouble
 from perftrace.pipeline.wrapper import Wrapper
 
 

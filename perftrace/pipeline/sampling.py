@@ -7,7 +7,7 @@ from typing import Any
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import Outcome
-from perftrace.pipeline.trouble import SICK, Trouble
+from perftrace.pipeline.keep_policy import SICK, Trouble
 from perftrace.pipeline.wrapper import Wrapper, first_of, forget_oldest
 
 _RANDOM_BITS = 56
