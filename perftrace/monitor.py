@@ -11,7 +11,7 @@ from perftrace.core.tracer import Tracer, get_current, thread
 from perftrace.core.values import Outcome, plain
 from perftrace.formats.line import escape, split_id
 from perftrace.runtime import notes, tracer
-from perftrace.sinks.logline import LOGGER
+from perftrace.sinks.log.sink import LOGGER
 
 MAX_SUMMARIES = 10_000
 MAX_RUNNING = 100_000

@@ -22,9 +22,9 @@ from perftrace.core.tracer import Tracer, current, thread
 from perftrace.formats.line import NOTES, Language, Notes
 from perftrace.pipeline.wrapper import Wrapper
 from perftrace.sinks.jsonlines import JsonLinesSink
-from perftrace.sinks.logline import LOGGER, LogSink
+from perftrace.sinks.log.sink import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
-from perftrace.sinks.speaking import Speaking
+from perftrace.sinks.warnings import Speaking
 from perftrace.store.directory import store
 
 tracer = Tracer()

@@ -2,7 +2,7 @@
 
 from perftrace.pipeline.background import Background
 from perftrace.sinks.otlp import OtlpSink
-from perftrace.sinks.otlpjson import OtlpJsonSink
+from perftrace.sinks.otlp_json import OtlpJsonSink
 from perftrace.sinks.perfetto import PerfettoSink
 from perftrace.sinks.prometheus import PrometheusSink
 

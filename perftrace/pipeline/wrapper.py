@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Event, Record
 from perftrace.core.sink import CallableSink, Sink, overrides
-from perftrace.sinks.speaking import Speaking
+from perftrace.sinks.warnings import Speaking
 
 K = TypeVar("K")
 """Of a dict that stands for an ordered set."""

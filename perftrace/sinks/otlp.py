@@ -17,8 +17,8 @@ from perftrace.core.record import Record
 from perftrace.core.values import Scalar, attributes_of, plain
 from perftrace.formats import otlp, otlp_proto
 from perftrace.formats.line import escape
-from perftrace.sinks.http import Answer, Poster, Target, check_header, parse_url
-from perftrace.sinks.speaking import Speaking, Teller
+from perftrace.sinks.http_client import Answer, Poster, Target, check_header, parse_url
+from perftrace.sinks.warnings import Speaking, Teller
 
 Checkpoints = Literal["span", "logs", "both"]
 """Where checkpoints go: events of their spans, log records with the name of an event, or both."""

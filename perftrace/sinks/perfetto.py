@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from perftrace.core.record import Record
 from perftrace.formats.chrome import Events, base_event
 from perftrace.formats.jsonl import dump
-from perftrace.sinks.speaking import Speaking, Teller
+from perftrace.sinks.warnings import Speaking, Teller
 
 try:
     import fcntl

@@ -15,7 +15,7 @@ MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "
 def clock(monkeypatch):
     """Give a list whose only item is the time."""
     now = [100.0]
-    monkeypatch.setattr(reading.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(common.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -30,7 +30,7 @@ def log(tmp_path):
 def test_a_terminal_sees_how_much_is_read_from_the_first_second_on(clock, log, monkeypatch, capsys):
     """Five times a second, and nothing is left of it in the end."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    source = reading.open_source([log])
+    source = common.open_source([log])
     show = source.on_progress
     assert show is not None
     show(1_000_000)
@@ -43,16 +43,16 @@ def test_a_terminal_sees_how_much_is_read_from_the_first_second_on(clock, log, m
     show(50_000_000)
     assert capsys.readouterr().err == "\r\x1b[Kperftrace: 53 MB read"
     list(source)
-    assert reading.tell(source, [log]) == 0
+    assert common.tell(source, [log]) == 0
     assert capsys.readouterr().err.endswith("\r\x1b[K")
 
 
 def test_nobody_else_sees_it(clock, log, capsys):
     """Not in a file or a pipe."""
-    source = reading.open_source([log])
+    source = common.open_source([log])
     assert source.on_progress is None
     list(source)
-    assert reading.tell(source, [log]) == 0
+    assert common.tell(source, [log]) == 0
     assert capsys.readouterr().err == ""
 
 

@@ -14,7 +14,7 @@ import perftrace
 from perftrace import Sink
 from perftrace.core.record import Record
 from perftrace.pipeline import Background
-from perftrace.sinks.logline import LogSink
+from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
 from tests.conftest import TIMEOUT
 
@@ -185,7 +185,7 @@ def test_a_forked_child_has_a_worker_and_a_queue_of_its_own(tmp_path):
     code = """
 import os, perftrace, sys
 from perftrace.pipeline import Background
-from perftrace.sinks.logline import LogSink
+from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
 from perftrace.sinks.jsonlines import JsonLinesSink
 perftrace.configure(sinks=[Background(JsonLinesSink(sys.argv[1]), interval=60)])
@@ -213,7 +213,7 @@ def test_signal_handlers_finalizers_and_threads_may_trace_at_any_moment():
     code = """
 import gc, itertools, perftrace, signal, sys, threading
 from perftrace.pipeline import Background
-from perftrace.sinks.logline import LogSink
+from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
 made, seen = itertools.count(), itertools.count()
 perftrace.configure(sinks=[Background(lambda record: next(seen), capacity=1000, batch=100)])

@@ -11,7 +11,7 @@ import perftrace
 from perftrace import Sink
 from perftrace.core.record import Record
 from perftrace.pipeline import Sampling
-from perftrace.sinks.logline import LogSink
+from perftrace.sinks.log.sink import LogSink
 from perftrace.testing import CountingIds
 
 

@@ -8,8 +8,8 @@ from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
-from perftrace.sinks.logrecord import RecordMaker, is_own
-from perftrace.sinks.logwriter import fitted, write
+from perftrace.sinks.log.fast_writer import fitted, write
+from perftrace.sinks.log.record_factory import RecordMaker, is_own
 
 LOGGER = logging.getLogger("performance_monitor")
 """Where lines and perftrace's own warnings go."""

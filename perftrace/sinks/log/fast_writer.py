@@ -13,7 +13,7 @@ import re
 import time
 from typing import Any, NamedTuple
 
-from perftrace.sinks.logrecord import RecordMaker, is_own
+from perftrace.sinks.log.record_factory import RecordMaker, is_own
 
 _WIDE = {None, "utf-8", "UTF-8", "utf8", "utf-16", "utf-32"}
 """Encodings that know every character, as streams call them."""

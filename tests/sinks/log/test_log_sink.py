@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import perftrace
-from perftrace.sinks.logline import LogSink
+from perftrace.sinks.log.sink import LogSink
 from perftrace.testing import CountingIds, FakeClock
 from tests.conftest import TIMEOUT
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftrace.sinks.http import MAX_ANSWER, Poster, check_header, parse_url
+from perftrace.sinks.http_client import MAX_ANSWER, Poster, check_header, parse_url
 from tests.sinks.servers import OK, answering, read_request, server
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from perftrace.sinks.logrecord import RecordMaker
+from perftrace.sinks.log.record_factory import RecordMaker
 
 LOGGER = logging.getLogger("performance_monitor")
 MOMENT = 1_757_421_666_864_000_000

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import perftrace
-from perftrace.sinks.logline import LogSink
-from perftrace.sinks.logrecord import RecordMaker
-from perftrace.sinks.logwriter import write
+from perftrace.sinks.log.fast_writer import write
+from perftrace.sinks.log.record_factory import RecordMaker
+from perftrace.sinks.log.sink import LogSink
 from perftrace.testing import CountingIds, FakeClock
 
 LOGGER = logging.getLogger("performance_monitor")

@@ -1,0 +1,1 @@
+"""The log line, by way of `logging`."""
