@@ -11,8 +11,8 @@ from perftrace.analysis.filters import value_of
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import END
-from perftrace.sources.shapes import Shapes
-from perftrace.store.counting import Block, Counts
+from perftrace.sources.aggregates import Shapes
+from perftrace.sources.parquet_aggregates import Block, Counts
 
 if TYPE_CHECKING:
     from numpy import int64

@@ -9,7 +9,7 @@ from perftrace.analysis.percentiles import Weighed
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import END, Outcome
-from perftrace.sources.shapes import Shapes
+from perftrace.sources.aggregates import Shapes
 
 SLOWEST = 10
 """How many of the slowest runs a report tells."""

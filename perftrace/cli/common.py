@@ -10,9 +10,9 @@ from typing import Any
 
 from perftrace.analysis.filters import Selection, parse_condition, parse_time
 from perftrace.formats.line import escape
+from perftrace.sources.aggregates import Shapes
+from perftrace.sources.base import Books
 from perftrace.sources.files import FileSource
-from perftrace.sources.reading import Books
-from perftrace.sources.shapes import Shapes
 
 _MAX_NAMED = 5
 

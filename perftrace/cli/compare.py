@@ -9,7 +9,7 @@ from typing import get_args
 from perftrace.analysis.compare import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.filters import Selection, parse_group
 from perftrace.cli.common import answer, needs_numpy, open_source, tell
-from perftrace.sources.reading import Books
+from perftrace.sources.base import Books
 from perftrace.views.compare import compare_text
 
 

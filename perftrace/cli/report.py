@@ -7,7 +7,7 @@ import json
 from perftrace.analysis.filters import Selection
 from perftrace.analysis.report import ORDERS, SLOWEST, report
 from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
-from perftrace.sources.shapes import Shapes
+from perftrace.sources.aggregates import Shapes
 from perftrace.views.terminal import report_text
 
 

@@ -1,7 +1,7 @@
 """Anything readable -> records, behind one `open(text)`."""
 
+from perftrace.sources.base import Reading
 from perftrace.sources.files import FileSource
-from perftrace.sources.reading import Reading
 
 
 def open(text: str) -> Reading:  # noqa: A001  # sources.open is what one looks for

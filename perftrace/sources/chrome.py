@@ -7,8 +7,8 @@ from typing import Any
 
 from perftrace.core.record import Record
 from perftrace.formats.chrome import decode
-from perftrace.sources.bounded import Bounded
-from perftrace.sources.reading import Books
+from perftrace.sources.base import Books
+from perftrace.sources.limits import Bounded
 
 _SPACE = re.compile(r"[\s,]*")
 

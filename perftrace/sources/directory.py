@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from perftrace.core.record import Record
-from perftrace.sources.reading import Source
-from perftrace.sources.shapes import Shapes
+from perftrace.sources.aggregates import Shapes
+from perftrace.sources.base import Source
+from perftrace.sources.parquet_aggregates import count_runs
 from perftrace.store import parquet
-from perftrace.store.counting import count_runs
 from perftrace.store.folder import LINES, PARQUET, TraceFile, contents
 
 

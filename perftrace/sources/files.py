@@ -15,13 +15,13 @@ from typing import BinaryIO, cast
 from perftrace.core.record import Record
 from perftrace.formats.line import parse
 from perftrace.sources import chrome, otlp
-from perftrace.sources.bounded import Bounded
+from perftrace.sources.aggregates import Shapes
+from perftrace.sources.base import Books, Source
 from perftrace.sources.directory import read_directory, read_parquet
 from perftrace.sources.jsonlines import looks_like, read_lines
+from perftrace.sources.limits import Bounded
 from perftrace.sources.logfile import LogReader
 from perftrace.sources.parallel import PART, blocks, read_parts
-from perftrace.sources.reading import Books, Source
-from perftrace.sources.shapes import Shapes
 
 MAX_LINE = 1 << 20
 """Characters of a line that are looked at; what is longer is no line of ours."""

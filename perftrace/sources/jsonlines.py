@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import NewerVersionError, decode
-from perftrace.sources.reading import Books
+from perftrace.sources.base import Books
 
 
 def read_lines(path: str, lines: Iterator[str], books: Books) -> Iterator[Record]:

@@ -27,8 +27,8 @@ from perftrace.formats.line import (
     split_checkpoint,
     split_id,
 )
-from perftrace.sources.reading import Books
-from perftrace.sources.shapes import Shapes
+from perftrace.sources.aggregates import Shapes
+from perftrace.sources.base import Books
 
 RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from perftrace.core.record import Record
 from perftrace.formats import otlp_json, otlp_proto
 from perftrace.formats.otlp import record_of
-from perftrace.sources.bounded import Bounded
-from perftrace.sources.reading import Books
+from perftrace.sources.base import Books
+from perftrace.sources.limits import Bounded
 
 _SIGNALS = (b'"resourceSpans"', b'"resourceLogs"', b'"resourceMetrics"')
 _MESSAGE = re.compile(rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f][\x0a\x12\x1a]").match

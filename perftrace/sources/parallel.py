@@ -9,9 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import BinaryIO, NamedTuple
 
 from perftrace.core.record import Record
+from perftrace.sources.aggregates import Shapes
+from perftrace.sources.base import Books
 from perftrace.sources.logfile import LogReader, Part
-from perftrace.sources.reading import Books
-from perftrace.sources.shapes import Shapes
 
 PART = 1 << 24
 """Bytes of a part; of shorter files no core needs help."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from perftrace.analysis.report import NeverEnded, OperationReport, Report, Run
 from perftrace.analysis.trees import Unused
 from perftrace.formats.line import Language, escape
-from perftrace.sources.reading import Books
+from perftrace.sources.base import Books
 
 MAX_NEVER_ENDED = 10
 """How many runs that never ended are listed; the rest is a number."""

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from perftrace.cli import COMMANDS, reading
+from perftrace.cli import COMMANDS, common
 from tests.conftest import TIMEOUT
 
 MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from perftrace import sources
 from perftrace.core.record import Record
 from perftrace.formats import chrome, otlp_json, otlp_proto
-from perftrace.sources import bounded
+from perftrace.sources import limits
+from perftrace.sources.base import SourceError
 from perftrace.sources.files import FileSource
-from perftrace.sources.reading import SourceError
 
 RECORDS = [
     Record(f"op{i}", trace=1, span=i + 1, start=10**18 + i, duration_ns=5, parent=i or None,
@@ -174,7 +174,7 @@ def test_a_bomb_is_refused(beginning, file):
 @pytest.mark.parametrize("form", FORMS)
 def test_what_would_have_to_be_held_whole_is_bounded(form, file, monkeypatch):
     """Of a plain file, too."""
-    monkeypatch.setattr(bounded, "MAX_DOCUMENT", 200)
+    monkeypatch.setattr(limits, "MAX_DOCUMENT", 200)
     with pytest.raises(SourceError, match="held whole: refused"):
         sources.open(file(form()))
 

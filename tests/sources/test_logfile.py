@@ -15,8 +15,8 @@ from perftrace import sources
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start, escape
+from perftrace.sources.base import SourceError
 from perftrace.sources.files import MAX_LINE, FileSource
-from perftrace.sources.reading import SourceError
 
 CLOCK = "\u23f1\ufe0f  [PERF] "
 ID = "button_click_12345_1757421666"

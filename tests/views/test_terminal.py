@@ -5,7 +5,7 @@ import pytest
 from perftrace.analysis.report import report
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
-from perftrace.sources.reading import Books
+from perftrace.sources.base import Books
 from perftrace.views.terminal import MAX_NAME, duration, report_text, shorten, table, width
 
 MS = 1_000_000

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from perftrace.core.record import Record
-from perftrace.store.counting import Counts
+from perftrace.sources.parquet_aggregates import Counts
 
 Shape = tuple[str, ...]
 """An operation, its checkpoints in their order, as bytes read as Latin-1, and an empty text for the end."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from perftrace.analysis.report import SLOWEST, report
 from perftrace.sources import parallel
+from perftrace.sources.aggregates import Shapes
 from perftrace.sources.files import FileSource
-from perftrace.sources.shapes import Shapes
 from tests.conftest import TIMEOUT, examples
 
 MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from perftrace.analysis.report import SLOWEST, report
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
+from perftrace.sources.aggregates import Shapes
 from perftrace.sources.files import FileSource
-from perftrace.sources.shapes import Shapes
 from perftrace.store import compact
 from tests.analysis.test_critical_path import run
 from tests.conftest import examples
