@@ -4,11 +4,12 @@ from perftrace.core.events import Checkpoint, Link, Reached, Started
 from perftrace.core.record import Event, Operation, Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import Outcome
-from perftrace.decorators import checkpointed, operation, timed
 from perftrace.integrations import instrument, uninstrument
-from perftrace.monitor import PerformanceMonitor, get_performance_monitor
-from perftrace.propagation import bind, extract, inject
-from perftrace.runtime import configure, flush, records, shutdown, stats, tracer
+from perftrace.tracing.blocks import operation
+from perftrace.tracing.configuration import configure, flush, records, shutdown, stats, tracer
+from perftrace.tracing.decorators import checkpointed, timed
+from perftrace.tracing.monitor import PerformanceMonitor, get_performance_monitor
+from perftrace.tracing.propagation import bind, extract, inject
 
 __version__ = "0.1.0.dev0"
 

@@ -10,7 +10,7 @@ from perftrace.core.clock import Clock
 from perftrace.core.ids import Ids
 from perftrace.core.record import Record
 from perftrace.core.sink import CallableSink
-from perftrace.runtime import report_broken, tracer
+from perftrace.tracing.configuration import report_broken, tracer
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 
 from perftrace.core.tracer import current
-from perftrace.runtime import tracer
 from perftrace.testing import CountingIds, FakeClock, capture
+from perftrace.tracing.configuration import tracer
 
 TIMEOUT = 240
 """Seconds that a process started by a test may take: on a loaded machine the slowest needs a tenth of it."""

@@ -16,11 +16,7 @@ FLOORS = (
     ("pipeline",),
     ("store",),
     ("sources",),
-    ("runtime",),
-    ("arguments",),
-    ("propagation",),
-    ("decorators",),
-    ("monitor",),
+    ("tracing",),
     ("testing",),
     ("integrations",),
     ("analysis",),
@@ -30,7 +26,7 @@ FLOORS = (
 )
 """From the ground up; a name is a file or folder right under the package."""
 
-CORE = ("clock", "values", "ids", "events", "run", "record", "sink", "tracer", "coroutines", "block")
+CORE = ("clock", "values", "ids", "events", "run", "record", "sink", "sink_guard", "tracer", "coroutines", "block")
 """The order of the core's own files."""
 
 CORE_NEEDS = {"wrapt", "decorator"}

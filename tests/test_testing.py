@@ -30,7 +30,7 @@ def test_capture_collects_what_finishes_and_puts_everything_back():
         pass
     assert [(r.name, r.operation_id, r.duration_ns) for r in records] == [("a", f"a_{1:016x}", 1_500_000_000)]
     assert (sink.seen, sink.closed) == (1, False)
-    assert perftrace.runtime.tracer.clock is not clock
+    assert perftrace.tracing.configuration.tracer.clock is not clock
 
 
 def test_tree_text_shows_children_and_segments_in_the_order_of_time():

@@ -22,7 +22,8 @@ from perftrace.core.run import (
     Run,
     ThreadName,
 )
-from perftrace.core.sink import Hook, Outlet, Sink, overrides
+from perftrace.core.sink import Sink
+from perftrace.core.sink_guard import Hook, Outlet, overrides
 from perftrace.core.values import NO_ATTRIBUTES, TEXT_LIMIT, Outcome, plain
 
 NO_TEXT = ""

@@ -10,10 +10,10 @@ from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import TelegramObject, Update
 
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, patch, quiet
 from perftrace.integrations.telegram_updates import Receipts, current, name_of
-from perftrace.runtime import tracer
+from perftrace.tracing.blocks import operation
+from perftrace.tracing.configuration import tracer
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import aiohttp
 
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, is_wanted, patch, path_of
-from perftrace.propagation import HEADER
+from perftrace.tracing.blocks import operation
+from perftrace.tracing.propagation import HEADER
 
 _FAILED = 500
 

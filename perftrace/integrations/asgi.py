@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
-from perftrace.decorators import operation
-from perftrace.propagation import HEADER, extract
-from perftrace.runtime import tracer
+from perftrace.tracing.blocks import operation
+from perftrace.tracing.configuration import tracer
+from perftrace.tracing.propagation import HEADER, extract
 
 Message = MutableMapping[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[Any]]

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from perftrace.core.record import Operation
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, path_of
-from perftrace.propagation import HEADER, inject
+from perftrace.tracing.blocks import operation
+from perftrace.tracing.propagation import HEADER, inject
 
 MOMENTS = {
     "connect_tcp.complete": "connected",

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from perftrace.integrations.patching import Undo
-from perftrace.runtime import tracer
+from perftrace.tracing.configuration import tracer
 
 FIELDS = ("operation", "operation_id", "trace_id", "span_id")
 """What a log record gets: `%(trace_id)s` in a format; empty where no operation is current."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import wrapt
 
-from perftrace.runtime import tracer
+from perftrace.tracing.configuration import tracer
 
 Undo = Callable[[], None]
 """Takes away what was installed."""

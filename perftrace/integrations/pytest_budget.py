@@ -14,7 +14,7 @@ from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import END
-from perftrace.runtime import report_broken, tracer
+from perftrace.tracing.configuration import report_broken, tracer
 
 _OWN = str(Path(__file__).parent.parent)
 _LENGTH = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(us|µs|ms|s|min)")

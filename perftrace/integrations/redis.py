@@ -6,8 +6,8 @@ from typing import Any
 import redis
 import redis.asyncio
 
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch
+from perftrace.tracing.blocks import operation
 
 _WAITING = frozenset(
     ("BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMAX", "BZPOPMIN", "BZMPOP", "WAIT", "WAITAOF")

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
 
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, is_wanted
+from perftrace.tracing.blocks import operation
 
 _BLOCK = "_perftrace_block"
 

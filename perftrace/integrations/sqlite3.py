@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
+from perftrace.tracing.blocks import operation
 
 
 def install() -> Undo:

@@ -7,10 +7,10 @@ import taskiq
 
 from perftrace.core.block import Block
 from perftrace.core.record import Operation
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, is_wanted, patch
-from perftrace.propagation import HEADER, extract, inject
-from perftrace.runtime import tracer
+from perftrace.tracing.blocks import operation
+from perftrace.tracing.configuration import tracer
+from perftrace.tracing.propagation import HEADER, extract, inject
 
 SENT_AT = "perftrace_sent_at"
 """The label with the moment at which a message was sent: nanoseconds of the sender's clock since 1970."""

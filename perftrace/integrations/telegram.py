@@ -7,10 +7,10 @@ import telegram
 from telegram.ext import Application, ApplicationHandlerStop, BaseHandler
 from telegram.request import BaseRequest
 
-from perftrace.decorators import operation
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
 from perftrace.integrations.telegram_updates import Receipts, current, name_of
-from perftrace.runtime import tracer
+from perftrace.tracing.blocks import operation
+from perftrace.tracing.configuration import tracer
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 _is_polling: ContextVar[bool] = ContextVar("perftrace_is_polling", default=False)

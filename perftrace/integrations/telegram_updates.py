@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import NamedTuple
 
-from perftrace.runtime import tracer
+from perftrace.tracing.configuration import tracer
 
 MAX_SEEN = 10_000
 """How many updates are remembered, to tell those that Telegram delivers again."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 from perftrace.core.record import Event, Record
-from perftrace.core.sink import Hook, Sink, overrides
+from perftrace.core.sink import Sink
+from perftrace.core.sink_guard import Hook, overrides
 from perftrace.core.values import plain
 from perftrace.pipeline.wrapper import KINDS, Wrapper
 

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Event, Record
-from perftrace.core.sink import CallableSink, Sink, overrides
+from perftrace.core.sink import CallableSink, Sink
+from perftrace.core.sink_guard import overrides
 from perftrace.sinks.warnings import Speaking
 
 K = TypeVar("K")

@@ -12,6 +12,7 @@ import pytest
 import perftrace
 from perftrace import sources
 from perftrace.formats.jsonl import decode
+from perftrace.sinks.jsonlines import JsonLinesSink
 from tests.conftest import TIMEOUT
 
 
@@ -47,7 +48,7 @@ def test_a_torn_tail_of_a_killed_process_stays_alone(tmp_path):
 
 def test_after_close_records_are_counted_as_lost(tmp_path):
     """Nothing reaches the traced code."""
-    sink = perftrace.runtime.JsonLinesSink(tmp_path / "perf.jsonl")
+    sink = JsonLinesSink(tmp_path / "perf.jsonl")
     perftrace.configure(sinks=[sink])
     sink.close(1)
     trace()

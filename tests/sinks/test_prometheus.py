@@ -128,7 +128,7 @@ def test_by_its_name_it_stands_behind_a_queue():
         with perftrace.operation("a"):
             perftrace.checkpoint("m")
         assert perftrace.flush()
-        sink = next(iter(perftrace.runtime.tracer.outlets)).sink.wrapped
+        sink = next(iter(perftrace.tracing.configuration.tracer.outlets)).sink.wrapped
         assert ("perftrace_segment_duration_seconds_count", "a", "m") in samples(page(sink))
         [books] = perftrace.stats()["sinks"]
         assert (books["accepted"], books["written"]) == (2, 2)
@@ -168,7 +168,7 @@ def test_a_forked_child_leaves_the_port_alone():
     code = """
 import os, sys, urllib.request, perftrace
 perftrace.configure(sinks=["prometheus:0"])
-sink = perftrace.runtime.tracer.outlets[0].sink.wrapped
+sink = perftrace.tracing.configuration.tracer.outlets[0].sink.wrapped
 port = sink.port
 child = os.fork()
 if not child:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from perftrace import sources
 from perftrace.core.record import Record
-from perftrace.core.sink import Outlet
+from perftrace.core.sink_guard import Outlet
 from perftrace.core.tracer import current
 from perftrace.pipeline import Background
 from perftrace.store import DirectorySink, compact, connect, prune

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import perftrace
-from perftrace.runtime import tracer
+from perftrace.tracing.configuration import tracer
 from tests.conftest import TIMEOUT
 
 
@@ -175,11 +175,11 @@ def test_only_overridden_hooks_are_called():
         ("PERFTRACE_SINKS", "log, memory", False, "len(p.stats()['sinks']) == 2"),
         ("PERFTRACE_SINKS", "nonsense", True, "[s['name'] for s in p.stats()['sinks']] == ['LogSink']"),
         ("PERFTRACE_SINKS", "", False, "[s['name'] for s in p.stats()['sinks']] == ['LogSink']"),
-        ("PERFTRACE_LANGUAGE", "en", False, "p.runtime.tracer.outlets[0].sink.language == 'en'"),
-        ("PERFTRACE_LANGUAGE", "fr", True, "p.runtime.tracer.outlets[0].sink.language == 'zh'"),
-        ("PERFTRACE_ENABLED", "0", False, "not p.runtime.tracer.live"),
-        ("PERFTRACE_ENABLED", "on", False, "p.runtime.tracer.live"),
-        ("PERFTRACE_ENABLED", "maybe", True, "p.runtime.tracer.live"),
+        ("PERFTRACE_LANGUAGE", "en", False, "p.tracing.configuration.tracer.outlets[0].sink.language == 'en'"),
+        ("PERFTRACE_LANGUAGE", "fr", True, "p.tracing.configuration.tracer.outlets[0].sink.language == 'zh'"),
+        ("PERFTRACE_ENABLED", "0", False, "not p.tracing.configuration.tracer.live"),
+        ("PERFTRACE_ENABLED", "on", False, "p.tracing.configuration.tracer.live"),
+        ("PERFTRACE_ENABLED", "maybe", True, "p.tracing.configuration.tracer.live"),
     ],
 )
 def test_the_environment_configures_and_never_breaks_the_import(variable, value, warns, check):

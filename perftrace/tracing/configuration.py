@@ -2,57 +2,30 @@
 
 import atexit
 import os
-import pkgutil
-import re
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from enum import Enum
-from importlib.metadata import entry_points
 from typing import Any, TypedDict, cast, get_args
 
 from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record
 from perftrace.core.run import ThreadName
-from perftrace.core.sink import CallableSink, Outlet, Sink, SinkLike
+from perftrace.core.sink import Sink, SinkLike
+from perftrace.core.sink_guard import Outlet
 from perftrace.core.tracer import Tracer, current, thread
 from perftrace.formats.line import NOTES, Language, Notes
 from perftrace.pipeline.wrapper import Wrapper
-from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.sinks.log.sink import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
 from perftrace.sinks.warnings import Speaking
-from perftrace.store.directory import store
+from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
 tracer = Tracer()
 """What every decorated function, block and timer of the process reports to."""
-
-NAMED_SINKS: dict[str, Callable[..., Sink] | str] = {
-    "jsonl": JsonLinesSink,
-    "log": LogSink,
-    "memory": MemorySink,
-    "store": store,
-    # By name, as their imports take a while.
-    "otlp": "perftrace.pipeline.presets:otlp",
-    "otlp-json": "perftrace.pipeline.presets:otlp_json",
-    "perfetto": "perftrace.pipeline.presets:perfetto",
-    "prometheus": "perftrace.pipeline.presets:prometheus",
-}
-"""What `configure(sinks=["..."])` knows by name; `NAME:TEXT` calls it with the text."""
-ENTRY_POINTS = "perftrace.sinks"
-"""The entry point group through which other packages add names."""
-_NEEDS_TEXT = {
-    "jsonl": "jsonl:PATH",
-    "otlp-json": "otlp-json:PATH",
-    "perfetto": "perfetto:PATH",
-    "prometheus": "prometheus:PORT",
-    "store": "store:DIR",
-}
-_MAY_HAVE_TEXT = {"otlp": "otlp:URL"}
-_TAKES_NO_TEXT = {"log", "memory"}
 
 
 class _Unset(Enum):
@@ -109,7 +82,7 @@ def configure(
     """
     speaks = _language if language is UNSET else _known_language(language)
     if sinks is not UNSET:
-        made = _make_sinks(sinks)
+        made = make_sinks(sinks)
     _apply_language(speaks)
     if clock is not UNSET:
         tracer.set_clock(SystemClock() if clock is None else clock)
@@ -189,62 +162,6 @@ def notes() -> Notes:
     return NOTES[_language]
 
 
-def _make_sinks(wanted: Any) -> tuple[Sink, ...]:
-    if isinstance(wanted, str | Sink) or not isinstance(wanted, Iterable):
-        raise TypeError(f"configure: sinks must be a list, such as sinks=['log'], not {wanted!r}")
-    wanted = list(wanted)
-    made: list[Sink] = []
-    try:
-        for one in wanted:
-            made.append(_make_sink(one))  # noqa: PERF401  # what is made so far must be known if the next fails
-    except BaseException:
-        for sink, one in zip(made, wanted, strict=False):
-            if sink is not one:
-                sink.close(1.0)
-        raise
-    return tuple(made)
-
-
-def _make_sink(wanted: Any) -> Sink:
-    if isinstance(wanted, Sink):
-        return wanted
-    if isinstance(wanted, str):
-        return _named_sink(wanted)
-    if isinstance(wanted, type):
-        raise TypeError(f"configure: {wanted.__name__} is a class; pass an object: {wanted.__name__}()")
-    if callable(wanted):
-        return CallableSink(wanted)
-    raise TypeError(f"configure: {wanted!r} is no sink: subclass perftrace.Sink, or pass a callable or a name")
-
-
-def _named_sink(wanted: str) -> Sink:
-    """Make a sink of its text, `NAME` or `NAME:TEXT`."""
-    name, colon, text = wanted.partition(":")
-    make = NAMED_SINKS.get(name) or _entry_point(name)
-    if isinstance(make, str):
-        make = cast("Callable[..., Sink]", pkgutil.resolve_name(make))
-    if make is None:
-        others = {point.name for point in entry_points(group=ENTRY_POINTS)}
-        shapes = {**_NEEDS_TEXT, **_MAY_HAVE_TEXT}
-        known = sorted({shapes.get(one, one) for one in NAMED_SINKS} | others)
-        raise ValueError(f"configure: unknown sink {_shown(wanted)!r}; known: {', '.join(known)}")
-    if name in _NEEDS_TEXT and not text:
-        raise ValueError(f"configure: {_shown(wanted)!r} says not where to: write {_NEEDS_TEXT[name]}")
-    if name in _TAKES_NO_TEXT and colon:
-        raise ValueError(f"configure: {_shown(wanted)!r}: {name} takes nothing after a colon")
-    sink = make(text) if colon else make()
-    if not isinstance(sink, Sink):
-        raise TypeError(f"configure: the entry point {name!r} gave {type(sink).__name__}, which is no perftrace.Sink")
-    return sink
-
-
-def _entry_point(name: str) -> Callable[..., Sink] | None:
-    """Load what another package offers under this name."""
-    for point in entry_points(group=ENTRY_POINTS, name=name):
-        return cast("Callable[..., Sink]", point.load())
-    return None
-
-
 def _replace_sinks(sinks: tuple[Sink, ...]) -> None:
     """Install sinks, then close the former ones that are not among them."""
     former = tracer.outlets
@@ -298,13 +215,10 @@ def _by_variable(variable: str, default: str, apply: Callable[[str], None]) -> N
     try:
         apply(text)
     except Exception as error:
-        warnings.warn(f"{variable}={_shown(text)!r}: {error}; using {default!r}", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"{variable}={without_credentials(text)!r}: {error}; using {default!r}", RuntimeWarning, stacklevel=3
+        )
         apply(default)
-
-
-def _shown(text: str) -> str:
-    """Give a text as it may stand in a message: without the user, password and query of a URL."""
-    return re.sub(r"(://[^\s?]*)\?\S*", r"\1?…", re.sub(r"//\S*@", "//…@", text))
 
 
 def _split_names(names: str) -> list[str]:

@@ -6,8 +6,8 @@ import logging
 import pytest
 
 import perftrace
-from perftrace.monitor import PerformanceMonitor
 from perftrace.testing import FakeClock, tree_text
+from perftrace.tracing.monitor import PerformanceMonitor
 
 ID = "button_click_12345_1757421666"
 

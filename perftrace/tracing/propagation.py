@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from perftrace.core.events import Link
 from perftrace.core.tracer import current
-from perftrace.runtime import tracer
+from perftrace.tracing.configuration import tracer
 
 F = TypeVar("F", bound=Callable[..., Any])
 

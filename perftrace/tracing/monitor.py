@@ -10,8 +10,8 @@ from perftrace.core.run import NO_DETAILS, CallDetails, OperationSpec, Run
 from perftrace.core.tracer import Tracer, get_current, thread
 from perftrace.core.values import Outcome, plain
 from perftrace.formats.line import escape, split_id
-from perftrace.runtime import notes, tracer
 from perftrace.sinks.log.sink import LOGGER
+from perftrace.tracing.configuration import notes, tracer
 
 MAX_SUMMARIES = 10_000
 MAX_RUNNING = 100_000

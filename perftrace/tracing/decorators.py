@@ -2,24 +2,20 @@
 
 import functools
 import inspect
-import math
 import types
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 import decorator
 import wrapt
 
-from perftrace.arguments import Arguments, Wanted
-from perftrace.core.block import Block, DisabledBlock
 from perftrace.core.coroutines import TimedAsyncGenerator, TimedCoroutine, TimedGenerator, time_steps
-from perftrace.core.events import Link
-from perftrace.core.record import Operation, run_of
-from perftrace.core.run import CallDetails, OperationSpec, Run
-from perftrace.core.tracer import RemoteParent, Tracer, get_current, reset_current, set_current, thread
-from perftrace.core.values import attributes_of, plain
-from perftrace.runtime import tracer
+from perftrace.core.run import CallDetails, OperationSpec
+from perftrace.core.tracer import get_current, reset_current, set_current, thread
+from perftrace.tracing.arguments import Arguments, Wanted
+from perftrace.tracing.configuration import tracer
+from perftrace.tracing.options import is_true, operation_name, slow_ns
 
 F = TypeVar("F", bound="Callable[..., Any] | functools.partialmethod[Any]")
 
@@ -105,7 +101,7 @@ class TimedFunction(Timed):
         """Call the function."""
         plan = plan_of(self)
         function, spec, read = plan.function, plan.spec, plan.spec.read_details
-        if (tracer.idle is not None and tracer.idle()) or (plan.enabled is not None and not _true(plan.enabled)):
+        if (tracer.idle is not None and tracer.idle()) or (plan.enabled is not None and not is_true(plan.enabled)):
             return function(*args, **kwargs)
         details = plan.common if read is None else read(args, kwargs)
         run = tracer.begin(spec, details, get_current(), thread.token)
@@ -131,7 +127,7 @@ class TimedSteps(Timed):
         """Call the function, and time the steps of what it returns."""
         plan = plan_of(self)
         inner = plan.function(*args, **kwargs) if kwargs else plan.function(*args)
-        if (tracer.idle is not None and tracer.idle()) or (plan.enabled is not None and not _true(plan.enabled)):
+        if (tracer.idle is not None and tracer.idle()) or (plan.enabled is not None and not is_true(plan.enabled)):
             return inner
         kind = _KINDS.get(type(inner)) or _kind_of(inner)
         if kind is None:  # it only looked like such a function
@@ -213,7 +209,7 @@ def timed(
             return timed()(operation)
         raise TypeError(f"timed: the operation's name must be text, not {type(operation).__name__}")
     if operation is not None:
-        _name(operation)
+        operation_name(operation)
 
     def decorate(function: Any) -> Any:
         if isinstance(function, classmethod | staticmethod):
@@ -227,8 +223,8 @@ def timed(
             raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")
         if enabled is False:
             return function
-        name = _name(_name_of(function) if operation is None else operation)
-        spec = OperationSpec(name, slow_ns=_slow_ns(slow), detached=bool(detached), tracer=tracer)
+        name = operation_name(_name_of(function) if operation is None else operation)
+        spec = OperationSpec(name, slow_ns=slow_ns(slow), detached=bool(detached), tracer=tracer)
         asked = enabled if callable(enabled) else None
 
         def make(function: Any) -> Timed:
@@ -292,7 +288,7 @@ def checkpointed(name: str, description: str = "") -> Decorator:
     Takes functions and coroutine functions, methods among them; TypeError for all else. A helper that
     raises reaches no checkpoint.
     """
-    _name(name)
+    operation_name(name)
 
     def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
@@ -318,80 +314,3 @@ def checkpointed(name: str, description: str = "") -> Decorator:
         return decorator.decorate(function, caller, kwsyntax=True)
 
     return decorate
-
-
-def _true(asked: Callable[[], object]) -> bool:
-    """Ask whether a call is to be timed; a question that raises is a no."""
-    try:
-        return bool(asked())
-    except Exception:
-        return False
-
-
-def operation(
-    name: str,
-    *,
-    key: object = None,
-    description: str = "",
-    done: str | None = None,
-    attributes: Mapping[str, object] | None = None,
-    slow: float | None = None,
-    detached: bool = False,
-    enabled: bool | Callable[[], object] = True,
-    parent: Operation | Link | None = None,
-    queued: float | None = None,
-) -> Block:
-    """Make an operation of a `with` or `async with` block, which gets its handle.
-
-    As `timed`, but the texts and the key stand for themselves: there are no parameters to read.
-
-    attributes: what it is to be kept with, by name.
-    parent: the operation that it belongs to, in place of the current one: a handle, or what `extract`
-        read from another process; None means the current one, if any.
-    queued: seconds that it waited in a queue before: they are part of its duration, up to a checkpoint `queue`.
-    """
-    texts = plain(description), None if done is None else plain(done)
-    is_asked = enabled is True or (enabled is not False and _true(enabled))
-    whose = tracer if is_asked else _silent
-    key_name = None if key is None else "key"
-    spec = OperationSpec(_name(name), key_name, _slow_ns(slow), bool(detached), is_block=True, tracer=whose)
-    kept = attributes_of(attributes) if attributes else None
-    details = CallDetails(None if key is None else plain(key), *texts, kept)
-    if not is_asked:
-        return DisabledBlock(spec, details)
-    return Block(spec, details, _parent(parent), None if queued is None else _queued_ns(queued))
-
-
-def _parent(parent: object) -> Run | RemoteParent | None:
-    if parent is None:
-        return None
-    if isinstance(parent, Operation):
-        return run_of(parent)
-    if isinstance(parent, Link):
-        return RemoteParent(int(parent.trace_id, 16), int(parent.span_id, 16))
-    raise TypeError(f"operation: parent must be a handle or what extract() gave, not {type(parent).__name__}")
-
-
-def _queued_ns(seconds: object) -> int:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise TypeError(f"operation: queued must be a number of seconds, not {seconds!r}")
-    return int(max(0.0, seconds) * 1e9)
-
-
-_silent = Tracer()
-
-
-def _name(name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise TypeError(f"the operation's name must be text and not empty, not {name!r}")
-    return plain(name)
-
-
-def _slow_ns(slow: float | None) -> int | None:
-    if slow is None:
-        return None
-    if isinstance(slow, bool) or not isinstance(slow, int | float):
-        raise TypeError(f"slow must be a number of seconds, not {slow!r}")
-    if not 0 <= slow < float("inf"):
-        raise ValueError(f"slow must be a number of seconds from 0 on, not {slow!r}")
-    return int(slow * 1e9)

@@ -1,0 +1,168 @@
+"""A sink as the tracer sees it: hooks that never raise, and counters."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import BuiltinMethodType
+from typing import Any, TypeAlias
+
+from perftrace.core.sink import Sink
+
+Hook: TypeAlias = Callable[[Any], object]
+"""Takes one event; never raises, but for the user's own Ctrl-C."""
+
+
+@dataclass(slots=True)
+class Books:
+    """What became of the events that were handed to one sink: accepted = written + dropped + pending."""
+
+    accepted: int = 0
+    written: int = 0
+    pending: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By reason: `error` where a hook raised, and whatever the sink itself counts."""
+    errors: int = 0
+    """Exceptions of any hook, `flush` and `close` included."""
+
+
+class Outlet:
+    """One sink as the tracer sees it: hooks that never raise, and counters.
+
+    The counters are bare attributes: CPython switches threads and runs signal handlers only
+    at calls, function starts and backward jumps, so that `self.n += 1` is whole without a
+    lock, which a signal handler or a finalizer could find held.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        report: Callable[[Sink, BaseException], object],
+        current: "ContextVar[Any]",
+        untraced: object,
+        finishes: Callable[[], int],
+    ) -> None:
+        """Wrap a sink.
+
+        report: told of the sink's first exception. untraced: what `current` is while the sink works, so that
+        what its own work traces is counted, no more. finishes: counts what the tracer handed on, to any sink.
+        """
+        self.sink = sink
+        self._report = report
+        self._current = current
+        self._untraced = untraced
+        self._finishes = finishes
+        self._is_bare = self.sink.is_leaf and type(sink.finished) is BuiltinMethodType
+        """Whether the hook for finished operations is a function in C, which does nothing but put the record away:
+        it is called as it is, with nothing of ours around it, which would cost three times as much. What it was
+        handed is what the tracer handed on meanwhile."""
+        self._is_attached = False
+        self._begin_books()
+
+    def _begin_books(self) -> None:
+        self._attached_at = self._finishes()
+        self._accepted = 0
+        self._failed = 0
+        self._errors = 0
+        self._lost_before = 0
+
+    def attach(self, is_attached: bool) -> None:
+        """Note whether the tracer hands on to this sink from now on."""
+        self._accepted = self._handed()
+        self._attached_at = self._finishes()
+        self._is_attached = is_attached
+
+    def _handed(self) -> int:
+        """Count the events that were handed to the sink."""
+        is_counting = self._is_bare and self._is_attached
+        return self._accepted + (self._finishes() - self._attached_at if is_counting else 0)
+
+    def open(self) -> None:
+        """Open the sink; raises what it raises."""
+        self._guarded(self.sink.open)
+
+    def open_in_child(self) -> None:
+        """Open the sink in a forked child, with books of its own."""
+        self._begin_books()
+        try:
+            self.open()
+        except Exception as error:
+            self._fault(error)
+
+    def _guarded(self, method: Callable[..., Any], *arguments: object) -> Any:
+        token = self._current.set(self._untraced)
+        try:
+            return method(*arguments)
+        finally:
+            self._current.reset(token)
+
+    def hook(self, name: str) -> Hook | None:
+        """Make one hook safe; None if the sink does nothing there."""
+        if not overrides(self.sink, name):
+            return None
+        deliver: Hook = getattr(self.sink, name)
+        if name == "finished" and self._is_bare:
+            return deliver
+        untraced, enter, leave = self._untraced, self._current.set, self._current.reset
+
+        def call_leaf(event: Any) -> None:
+            self._accepted += 1
+            try:
+                deliver(event)
+            except BaseException as error:
+                self._fail(error)
+
+        def call(event: Any) -> None:
+            self._accepted += 1
+            token = enter(untraced)
+            try:
+                deliver(event)
+            except BaseException as error:
+                self._fail(error)
+            finally:
+                leave(token)
+
+        return call_leaf if self.sink.is_leaf else call
+
+    def _fail(self, error: BaseException) -> None:
+        """Count an event that was lost."""
+        self._failed += 1
+        if isinstance(error, KeyboardInterrupt):  # it is the user's, not the sink's
+            raise error
+        self._fault(error)
+
+    def _fault(self, error: BaseException) -> None:
+        """Count an exception of the sink; report the first."""
+        self._errors += 1
+        if self._errors == 1:
+            self._report(self.sink, error)
+
+    def _all_written(self, method: Callable[[float], bool | None], timeout: float) -> bool:
+        """Flush or close the sink; tell whether nothing was lost since the last time."""
+        lost, self._lost_before = self._failed - self._lost_before, self._failed
+        try:
+            return self._guarded(method, timeout) is not False and not lost
+        except Exception as error:
+            self._fault(error)
+            return False
+
+    def flush(self, timeout: float) -> bool:
+        """Flush the sink; tell whether all was written and nothing was lost since the last flush."""
+        return self._all_written(self.sink.flush, timeout)
+
+    def close(self, timeout: float) -> bool:
+        """Close the sink; tell whether all was written and nothing was lost since the last flush."""
+        return self._all_written(self.sink.close, timeout)
+
+    def books(self) -> Books:
+        """Read the counters, as of now."""
+        dropped = {reason: count for reason, count in self.sink.losses().items() if count}
+        if self._failed:
+            dropped["error"] = dropped.get("error", 0) + self._failed
+        pending = self.sink.pending()
+        handed = self._handed()
+        return Books(handed, handed - pending - sum(dropped.values()), pending, dropped, self._errors)
+
+
+def overrides(sink: Sink, hook: str) -> bool:
+    """Tell whether a sink does anything at this hook."""
+    return getattr(type(sink), hook) is not getattr(Sink, hook) or hook in getattr(sink, "__dict__", {})

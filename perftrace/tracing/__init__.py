@@ -1,0 +1,1 @@
+"""What users call: decorators, blocks, timers, configuration."""
