@@ -7,7 +7,7 @@ import json
 from perftrace.analysis.advice import advise
 from perftrace.cli.common import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.views.advice import advice_text, finding_text
-from perftrace.views.terminal import unused_text
+from perftrace.views.table import unused_text
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from perftrace.analysis.filters import Selection
 from perftrace.analysis.report import ORDERS, SLOWEST, report
 from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
 from perftrace.sources.aggregates import Shapes
-from perftrace.views.terminal import report_text
+from perftrace.views.report import report_text
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import json
 
 from perftrace.analysis.report import report
 from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
-from perftrace.views.terminal import runs_text
+from perftrace.views.report import runs_text
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:

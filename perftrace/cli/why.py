@@ -8,7 +8,7 @@ import sys
 from perftrace.analysis.why import TAIL, TYPICAL, why
 from perftrace.cli.common import add_sources, answer, needs_numpy, open_source, tell
 from perftrace.formats.line import escape
-from perftrace.views.terminal import unused_text
+from perftrace.views.table import unused_text
 from perftrace.views.why import why_sentence, why_text
 
 

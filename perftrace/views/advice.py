@@ -5,7 +5,7 @@ from typing import NamedTuple
 from perftrace.analysis.advice import Advice, Finding
 from perftrace.analysis.trace_rules import Rule
 from perftrace.formats.line import Language
-from perftrace.views.terminal import duration, shorten
+from perftrace.views.table import duration, shorten
 
 MAX_FINDINGS = 10
 """How many are listed; the rest is a number."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from perftrace.analysis.compare import Compared, Comparison, Verdict
 from perftrace.formats.line import Language
-from perftrace.views.terminal import duration, shorten, table
+from perftrace.views.table import duration, shorten, table
 
 
 class Words(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from perftrace.analysis.trend import Change, Metric, OperationTrend, Trend
 from perftrace.formats.line import Language
-from perftrace.views.terminal import duration, shorten, table
+from perftrace.views.table import duration, shorten, table
 
 _BARS = "▁▂▃▄▅▆▇█"
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from perftrace.analysis.trace import Whole
 from perftrace.formats.line import Language
-from perftrace.views.terminal import duration, shorten, width
+from perftrace.views.table import duration, shorten, width
 
 WIDTH = 48
 """Columns of a bar."""

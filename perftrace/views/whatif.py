@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from perftrace.analysis.whatif import FasterStep, WhatIf
 from perftrace.formats.line import Language
-from perftrace.views.terminal import duration, shorten, step_name, table
+from perftrace.views.table import duration, shorten, step_name, table
 
 MAX_STEPS = 10
 """How many steps are listed; the rest is a number."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from perftrace.analysis.why import TYPICAL, Why
 from perftrace.formats.line import Language, escape
-from perftrace.views.terminal import duration, shorten, step_name, table
+from perftrace.views.table import duration, shorten, step_name, table
 
 MAX_PARTS = 10
 """How many steps are listed; the rest is a number."""

@@ -6,7 +6,8 @@ from perftrace.analysis.report import report
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.sources.base import Books
-from perftrace.views.terminal import MAX_NAME, duration, report_text, shorten, table, width
+from perftrace.views.report import report_text
+from perftrace.views.table import MAX_NAME, duration, shorten, table, width
 
 MS = 1_000_000
 
