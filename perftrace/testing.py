@@ -122,9 +122,9 @@ def capture(clock: Clock | None = None, ids: Ids | None = None) -> Iterator[list
     and ids, where others are given.
     """
     records: list[Record] = []
-    former = tracer.outlets, tracer.clock, tracer.ids, tracer.enabled
+    former = tracer.guards, tracer.clock, tracer.ids, tracer.enabled
     tracer.enabled = True
-    tracer.set_outlets((tracer.outlet(CallableSink(records.append), report_broken),))
+    tracer.set_guards((tracer.guard(CallableSink(records.append), report_broken),))
     if clock is not None:
         tracer.set_clock(clock)
     if ids is not None:
@@ -132,8 +132,8 @@ def capture(clock: Clock | None = None, ids: Ids | None = None) -> Iterator[list
     try:
         yield records
     finally:
-        outlets, former_clock, former_ids, tracer.enabled = former
-        tracer.set_outlets(outlets)
+        guards, former_clock, former_ids, tracer.enabled = former
+        tracer.set_guards(guards)
         tracer.set_clock(former_clock)
         tracer.set_ids(former_ids)
 

@@ -42,12 +42,12 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True)
 def _no_state_leaks():
-    outlets, clock, ids = tracer.outlets, tracer.clock, tracer.ids
+    guards, clock, ids = tracer.guards, tracer.clock, tracer.ids
     tracer.reset_counters()
     yield
     assert current.get() is None, "the test left an operation current"
     assert tracer.enabled, "the test left tracing off"
-    tracer.set_outlets(outlets)
+    tracer.set_guards(guards)
     tracer.set_clock(clock)
     tracer.set_ids(ids)
 

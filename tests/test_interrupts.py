@@ -20,9 +20,9 @@ def work(n):
     checkpoint("x")
 
 def balanced():
-    for books in perftrace.stats()["sinks"]:
-        assert books["accepted"] == books["written"] == len(count), (books, len(count))
-        assert books["errors"] == 0
+    for counters in perftrace.stats()["sinks"]:
+        assert counters["accepted"] == counters["written"] == len(count), (counters, len(count))
+        assert counters["errors"] == 0
     assert perftrace.current_operation() is None
 """
 
@@ -40,7 +40,7 @@ def run(code):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX signals")
 def test_a_signal_handler_may_trace():
-    """Whatever it interrupts: nothing raises, and the books balance."""
+    """Whatever it interrupts: nothing raises, and the counters balance."""
     run("""
 made = []
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perftrace.analysis.bootstrap import Samples
+from perftrace.analysis.bootstrap import WeightedSample
 from perftrace.analysis.population_rules import Block, blocks, delayed, outliers
 from perftrace.analysis.replay import spared
-from perftrace.analysis.trace_rules import HALF, TRACE_RULES, Case, Rule, Trace
-from perftrace.analysis.trees import Forest, Node, Unused
+from perftrace.analysis.trace_rules import HALF, TRACE_RULES, Match, Rule, Trace
+from perftrace.analysis.trees import Forest, Node, TreeIssues
 from perftrace.core.record import Record
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Advice:
     """How many traces were looked at."""
     findings: list[Finding]
     """By the total gain, largest first."""
-    unused: Unused
+    unused: TreeIssues
 
 
 def advise(records: Iterable[Record]) -> Advice:
@@ -94,12 +94,12 @@ def advise(records: Iterable[Record]) -> Advice:
     by_name: defaultdict[str, list[Node]] = defaultdict(list)
     for root in roots:
         by_name[root.name].append(root)
-    cases: defaultdict[tuple[Rule, str, str], list[Case]] = defaultdict(list)
+    cases: defaultdict[tuple[Rule, str, str], list[Match]] = defaultdict(list)
     for case in _cases(roots):
         cases[case.rule, case.operation, case.segment].append(case)
     findings = []
     for kind, found in cases.items():
-        merged: dict[int, Case] = {}
+        merged: dict[int, Match] = {}
         for case in found:
             known = merged.get(id(case.root))
             merged[id(case.root)] = case if known is None else case._replace(remains={**known.remains, **case.remains})
@@ -112,7 +112,7 @@ def advise(records: Iterable[Record]) -> Advice:
     return Advice(len(roots), findings, forest.unused)
 
 
-def _cases(roots: Sequence[Node]) -> Iterator[Case]:
+def _cases(roots: Sequence[Node]) -> Iterator[Match]:
     for root in roots:
         trace = Trace(root)
         for rule in TRACE_RULES:
@@ -120,7 +120,7 @@ def _cases(roots: Sequence[Node]) -> Iterator[Case]:
     yield from outliers(roots)
 
 
-def _finding(rule: Rule, operation: str, segment: str, cases: list[Case], roots: Sequence[Node]) -> Finding | None:
+def _finding(rule: Rule, operation: str, segment: str, cases: list[Match], roots: Sequence[Node]) -> Finding | None:
     """Replay the traces of a finding; None where it is not worth telling."""
     import numpy as np
 
@@ -168,7 +168,8 @@ def _gain(now: "Numbers", then: "Numbers", weights: "Numbers") -> Gain:
     import numpy as np
 
     p50, p95 = (
-        Samples(now, weights).percentile(np.array(_SHARES)) - Samples(then, weights).percentile(np.array(_SHARES))
+        WeightedSample(now, weights).percentile(np.array(_SHARES))
+        - WeightedSample(then, weights).percentile(np.array(_SHARES))
     ).tolist()
     return Gain(p50, p95, float(((now - then) * weights).sum()))
 

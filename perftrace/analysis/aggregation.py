@@ -11,8 +11,8 @@ from perftrace.analysis.filters import value_of
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import END
-from perftrace.sources.aggregates import Shapes
-from perftrace.sources.parquet_aggregates import Block, Counts
+from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.parquet_aggregates import RunGroup, StoreAggregates
 
 if TYPE_CHECKING:
     from numpy import int64
@@ -33,7 +33,7 @@ Group = tuple[str, str | None]
 
 
 @dataclass
-class Samples:
+class OperationStats:
     """Runs of one operation and one weight, in nanoseconds: 8 bytes a duration, as percentiles need all."""
 
     durations: "array[int]" = field(default_factory=lambda: array("q"))
@@ -62,7 +62,7 @@ class Tally:
 
     def __init__(self, by: str | None = None, slowest: int = 0) -> None:
         self.by = by
-        self.operations: dict[Group, dict[float, Samples]] = {}
+        self.operations: dict[Group, dict[float, OperationStats]] = {}
         self.duplicates = 0
         self._groups: Counter[str] = Counter()
         self._slowest = slowest
@@ -88,7 +88,7 @@ class Tally:
                 by_weight = operations[group] = {}
             samples = by_weight.get(record.weight)
             if samples is None:
-                samples = by_weight[record.weight] = Samples()
+                samples = by_weight[record.weight] = OperationStats()
             duration = record.duration_ns
             samples.durations.append(duration)
             if record.outcome != "ok":
@@ -111,7 +111,7 @@ class Tally:
             elif longest and duration > longest[0][0]:
                 heapq.heapreplace(longest, (duration, -self._number, record))
 
-    def add_shapes(self, shapes: Shapes) -> None:
+    def add_shapes(self, shapes: RunAggregates) -> None:
         """Count runs that the reading of a log has counted."""
         for name, durations, stretches in shapes:
             samples = self._samples(name, 1.0)
@@ -129,9 +129,9 @@ class Tally:
         heapq.heapify(self._longest)
         self._number = self._slowest
 
-    def _add_counts(self, counts: Counts) -> None:
+    def _add_counts(self, counts: StoreAggregates) -> None:
         """Count what was counted of a store's Parquet files."""
-        by_operation: defaultdict[tuple[str, float], list[Block]] = defaultdict(list)
+        by_operation: defaultdict[tuple[str, float], list[RunGroup]] = defaultdict(list)
         for block in counts.blocks:
             by_operation[block.name, block.weight].append(block)
         for (name, weight), blocks in by_operation.items():
@@ -156,13 +156,13 @@ class Tally:
         for name, weight, nanoseconds in counts.called:
             self._samples(name, weight).called += nanoseconds
 
-    def _samples(self, name: str, weight: float) -> Samples:
-        return self.operations.setdefault((name, None), {}).setdefault(weight, Samples())
+    def _samples(self, name: str, weight: float) -> OperationStats:
+        return self.operations.setdefault((name, None), {}).setdefault(weight, OperationStats())
 
     def add_unfinished(self, record: Record) -> None:
         """Count a run that never ended."""
         group = (record.name, None if self.by is None else self._group(record, self.by))
-        self.operations.setdefault(group, {}).setdefault(1.0, Samples()).never_ended += 1
+        self.operations.setdefault(group, {}).setdefault(1.0, OperationStats()).never_ended += 1
 
     def longest(self) -> list[Record]:
         """Give the slowest runs, slowest first."""
@@ -179,7 +179,7 @@ class Tally:
             self._groups[record.name] += 1
         return value
 
-    def _count_children(self, record: Record, samples: Samples) -> None:
+    def _count_children(self, record: Record, samples: OperationStats) -> None:
         """Count how long children ran, whichever of the two is read first, and remember this one for its own caller."""
         start, end = record.start_mono, record.start_mono + record.duration_ns
         place = (record.pid, record.trace, record.span)
@@ -210,7 +210,7 @@ class _Calls:
 
     def __init__(self) -> None:
         self.found: list[tuple[int, int]] = []
-        self.samples: Samples | None = None
+        self.samples: OperationStats | None = None
         """What the run counts among; None as long as it has not been read."""
         self.start = self.end = 0
 
@@ -241,7 +241,7 @@ def _add(lengths: "array[int] | None", ends: "list[_Ends]") -> "array[int]":
     return lengths + added if lengths else added
 
 
-def _count_outcome(record: Record, samples: Samples) -> None:
+def _count_outcome(record: Record, samples: OperationStats) -> None:
     if record.outcome in ("error", "abandoned"):
         samples.failures += 1
         samples.errors[record.error_type or record.outcome] += 1

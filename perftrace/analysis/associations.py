@@ -14,7 +14,7 @@ _MOST_VALUES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Association:
     """A value of an attribute, or a range of it, that is over-represented in the tail."""
 
     name: str
@@ -28,7 +28,7 @@ class Difference:
     """How probable so large a difference is by chance, for this one alone."""
 
 
-def differences(tail: Sequence[Mapping[str, object]], typical: Sequence[Mapping[str, object]]) -> list[Difference]:
+def differences(tail: Sequence[Mapping[str, object]], typical: Sequence[Mapping[str, object]]) -> list[Association]:
     """Compare what runs carry, by name; gives what holds at a false discovery rate of 5 %.
 
     Values are compared by Fisher's exact test, one-sided; quantities, numbers with more than ten values, by the test of
@@ -36,7 +36,7 @@ def differences(tail: Sequence[Mapping[str, object]], typical: Sequence[Mapping[
     rare that they could never be told from chance (Tarone, 1990). Of an attribute, the values that hold are named,
     ordered by how much more often the tail has them.
     """
-    found: list[Difference] = []
+    found: list[Association] = []
     values: defaultdict[str, tuple[list[object], list[object]]] = defaultdict(lambda: ([], []))
     for side, runs in enumerate((tail, typical)):
         for run in runs:
@@ -68,7 +68,7 @@ def _is_quantity(slow: Sequence[object], usual: Sequence[object]) -> bool:
 
 def _by_value(
     name: str, slow: Sequence[object], usual: Sequence[object], count_slow: int, count_usual: int
-) -> list[Difference]:
+) -> list[Association]:
     in_slow, in_usual = (Counter(map(text_of, side)) for side in (slow, usual))
     found = []
     for value, seen in in_slow.items():
@@ -76,13 +76,13 @@ def _by_value(
         possible = fisher(min(both, count_slow), both, count_slow, count_slow + count_usual)
         if possible <= FALSE_DISCOVERIES:
             p = fisher(seen, both, count_slow, count_slow + count_usual)
-            found.append(Difference(name, value, seen / count_slow, in_usual[value] / max(count_usual, 1), p))
+            found.append(Association(name, value, seen / count_slow, in_usual[value] / max(count_usual, 1), p))
     return found
 
 
 def _by_size(
     name: str, slow: Sequence[float], usual: Sequence[float], count_slow: int, count_usual: int
-) -> list[Difference]:
+) -> list[Association]:
     """Compare a quantity; what is named is the bound at which the two differ most."""
     import numpy as np
 
@@ -105,7 +105,7 @@ def _by_size(
         (1 - below[best] if is_more else up_to[best]) * len(side) / max(count, 1)
         for (below, up_to), side, count in zip(shares, (first, second), (count_slow, count_usual), strict=True)
     ]
-    return [Difference(name, bound, float(have[0]), float(have[1]), p)] if distance > 0 else []
+    return [Association(name, bound, float(have[0]), float(have[1]), p)] if distance > 0 else []
 
 
 def fisher(seen: int, have: int, drawn: int, total: int) -> float:

@@ -18,7 +18,7 @@ _LENGTHS = 3.0
 _SEED = 20_040
 
 
-class Samples:
+class WeightedSample:
     """Durations in the order of their starts, prepared for any percentile; any unit.
 
     values, weights: arrays of one length, at least 1, for `draws` 2; a weight says how many runs a value stands for.
@@ -117,7 +117,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def change_of(before: Samples, after: Samples, share: float, level: float) -> Interval:
+def change_of(before: WeightedSample, after: WeightedSample, share: float, level: float) -> Interval:
     """Compare a percentile of two samples that were drawn apart."""
     import numpy as np
 

@@ -22,11 +22,11 @@ SHORTEST = 3
 _SIMULATIONS = 999
 _CORRELATIONS = (*(number / 20 for number in range(20)), 0.975)
 """Of neighbouring values, that are tried."""
-_TOGETHER = 4
+_MAX_JOINT_CHANGES = 4
 """How many changes are tried at once: of several in little noise each alone looks like noise of neighbours."""
-_NEVER = 6.0
+_MIN_RATIO = 6.0
 """Smaller ratios are so frequent without any change that nothing need be simulated."""
-_TINY = 1e-12
+_MIN_VARIANCE_SHARE = 1e-12
 _SEED = 2_014
 
 
@@ -61,7 +61,7 @@ def change_points(series: "Numbers") -> list[ChangePoint]:
         without, correlation = (float(number[0]) for number in model.fit(series[None]))
         null = None
         together: list[int] = []
-        while len(together) < _TOGETHER:
+        while len(together) < _MAX_JOINT_CHANGES:
             tried = _Model(len(series), sorted([*(change.place for change in found), *together])) if together else model
             candidates = _candidates(series, tried.places)
             if not candidates:
@@ -69,7 +69,7 @@ def change_points(series: "Numbers") -> list[ChangePoint]:
             gains = tried.added(series[None])[0] - without
             together.append(max(candidates, key=lambda place: gains[place - SHORTEST]))
             ratio = gains[together[-1] - SHORTEST] / len(together)
-            if ratio < _NEVER:
+            if ratio < _MIN_RATIO:
                 continue
             if null is None:
                 null = model.null(generator, correlation)
@@ -135,7 +135,7 @@ class _Model:
         best = None
         for correlation, fit in self._fits.items():
             squares, rest = self._rest(series, fit)
-            left = np.maximum(squares[:, None] - (rest @ fit.steps) ** 2, _TINY * squares[:, None])
+            left = np.maximum(squares[:, None] - (rest @ fit.steps) ** 2, _MIN_VARIANCE_SHARE * squares[:, None])
             logs = self._log(correlation, left)
             best = logs if best is None else np.maximum(best, logs)
         assert best is not None
@@ -147,7 +147,7 @@ class _Model:
 
         white = series @ fit.whiten.T
         rest = white - white @ fit.basis @ fit.basis.T
-        return np.maximum((rest**2).sum(axis=1), _TINY * (white**2).sum(axis=1)), rest
+        return np.maximum((rest**2).sum(axis=1), _MIN_VARIANCE_SHARE * (white**2).sum(axis=1)), rest
 
     def _log(self, correlation: float, squares: "Numbers") -> "Numbers":
         import numpy as np

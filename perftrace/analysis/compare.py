@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from perftrace.analysis.bootstrap import Interval, Samples, change_of
+from perftrace.analysis.bootstrap import Interval, WeightedSample, change_of
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import END
@@ -17,7 +17,7 @@ MIN_CHANGE = 0.05
 """Relative: a smaller change of a median is none."""
 MIN_SECONDS = 0.001
 """A smaller change of a median is none."""
-ENOUGH = 20
+MIN_RUNS = 20
 """Fewer runs on either side carry no comparison."""
 _DECILES = tuple(number / 10 for number in range(1, 10))
 
@@ -77,12 +77,12 @@ class _Side:
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     weights: "array[float]" = field(default_factory=lambda: array("d"))
 
-    def samples(self) -> Samples:
+    def samples(self) -> WeightedSample:
         """Give the lengths in seconds, in the order of the starts."""
         import numpy as np
 
         order = np.argsort(np.array(self.starts), kind="stable")
-        return Samples(np.array(self.lengths)[order] / 1e9, np.array(self.weights)[order])
+        return WeightedSample(np.array(self.lengths)[order] / 1e9, np.array(self.weights)[order])
 
 
 def compare(
@@ -138,8 +138,8 @@ def _judge(name: str, a: _Side, b: _Side, *, min_change: float, min_seconds: flo
     deciles = [Decile(share, float(before.percentile(share)), float(after.percentile(share))) for share in _DECILES]
     medians = float(before.percentile(0.5)), float(after.percentile(0.5))
     counts = before.count, after.count
-    if min(counts) < ENOUGH:
-        return Comparison(name, "inconclusive", *medians, None, None, None, *counts, ENOUGH - min(counts), deciles)
+    if min(counts) < MIN_RUNS:
+        return Comparison(name, "inconclusive", *medians, None, None, None, *counts, MIN_RUNS - min(counts), deciles)
     found = change_of(before, after, 0.5, level)
     seconds = medians[0]
     # What counts as no change: within the relative bound, or within the one in seconds.

@@ -6,7 +6,7 @@ from perftrace.analysis.trees import Node
 from perftrace.core.values import END
 
 
-class Stretch(NamedTuple):
+class PathSegment(NamedTuple):
     """A piece of the critical path, within one segment of one run; nanoseconds."""
 
     node: Node
@@ -20,7 +20,7 @@ class Stretch(NamedTuple):
         return self.end - self.start
 
 
-def critical_path(root: Node) -> list[Stretch]:
+def critical_path(root: Node) -> list[PathSegment]:
     """Give the pieces of the critical path, from the start on; their lengths add up to the root's duration.
 
     Back from the end: what ran last before it is the child that finished last, by its own path; then the child that
@@ -28,7 +28,7 @@ def critical_path(root: Node) -> list[Stretch]:
     passed over. Source: Zhang et al., CRISP: Critical Path Analysis of Large-Scale Microservice Architectures, USENIX
     ATC 2022, with strict happens-before: a child counts only if it ended before the next began.
     """
-    pieces: list[Stretch] = []
+    pieces: list[PathSegment] = []
     # What is still to be walked, last first: own stretches of a node, and children in between.
     todo: list[tuple[Node, int, int, bool]] = [(root, root.start, root.end, False)]
     while todo:
@@ -54,15 +54,15 @@ def _last_first(child: Node) -> tuple[int, int, int]:
     return -child.end, -child.start, child.record.span
 
 
-def _cut(node: Node, start: int, end: int) -> list[Stretch]:
+def _cut(node: Node, start: int, end: int) -> list[PathSegment]:
     """Cut a stretch of a node's own time at its checkpoints."""
     if not node.record.checkpoints:
-        return [Stretch(node, END, start, end)] if end > start else []
+        return [PathSegment(node, END, start, end)] if end > start else []
     pieces = []
     before = node.start
     for cut, name in node.cuts():
         low, high = max(before, start), min(cut, end)
         if high > low:
-            pieces.append(Stretch(node, name, low, high))
+            pieces.append(PathSegment(node, name, low, high))
         before = cut
     return pieces

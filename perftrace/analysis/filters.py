@@ -22,7 +22,7 @@ _OWN: dict[str, Callable[[Record], object]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class RecordFilter:
     """Records that fulfil all conditions."""
 
     operation: str | None = None
@@ -35,7 +35,7 @@ class Selection:
 
     def of(self, records: Iterable[Record]) -> Iterator[Record]:
         """Give those that count."""
-        return filter(self.has, records) if self != Selection() else iter(records)
+        return filter(self.has, records) if self != RecordFilter() else iter(records)
 
     def has(self, record: Record) -> bool:
         """Tell whether a record counts."""
@@ -97,17 +97,17 @@ def parse_condition(text: str) -> tuple[str, str]:
     return name, value
 
 
-def parse_group(text: str, now: float | None = None) -> Selection:
+def parse_group(text: str, now: float | None = None) -> RecordFilter:
     """Read what one side of a comparison within a source is: `name=value`, or `START..END`, one end of it left out.
 
     Raises ValueError.
     """
     if "=" in text:
-        return Selection(where=(parse_condition(text),))
+        return RecordFilter(where=(parse_condition(text),))
     start, dots, end = text.partition("..")
     if not dots or not (start or end):
         raise ValueError(f"neither a time range nor a condition: {text!r}; write START..END or name=value")
     since, until = (parse_time(side, now) if side else None for side in (start, end))
     if since is not None and until is not None and since >= until:
         raise ValueError(f"the time range {text!r} ends before it starts")
-    return Selection(since=since, until=until)
+    return RecordFilter(since=since, until=until)

@@ -23,7 +23,7 @@ def percentile(ordered: Sequence[int], share: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-class Weighed:
+class WeightedValues:
     """Numbers that each stand for as many as they weigh.
 
     counted: further numbers, with how often each is there.

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.replay import Step
-from perftrace.analysis.trace_rules import Case, Rule
+from perftrace.analysis.trace_rules import Match, Rule
 from perftrace.analysis.trees import Node
 
-ENOUGH = 20
+MIN_RUNS = 20
 """Of fewer runs none is called the exception."""
 COLD_TIMES, COLD_NS = 3, 20_000_000
 """A first call is cold if it takes so many times the median, and so much longer."""
@@ -36,13 +36,13 @@ class Spent(NamedTuple):
     nodes: frozenset[int]
     """The id() of those that spent it."""
 
-    def case(self, rule: Rule, step: Step, usual: float) -> Case:
+    def case(self, rule: Rule, step: Step, usual: float) -> Match:
         """Make a case of it: as if it had taken the usual time."""
         share = min(1.0, usual / self.nanoseconds)
-        return Case(rule, *step, self.root, {(node, step[1]): share for node in self.nodes})
+        return Match(rule, *step, self.root, {(node, step[1]): share for node in self.nodes})
 
 
-def outliers(roots: Sequence[Node]) -> Iterator[Case]:
+def outliers(roots: Sequence[Node]) -> Iterator[Match]:
     """Find first calls of a process that are slow, and rare calls that are."""
     by_step: defaultdict[Step, defaultdict[int, list[Spent]]] = defaultdict(lambda: defaultdict(list))
     for root in roots:
@@ -58,7 +58,7 @@ def outliers(roots: Sequence[Node]) -> Iterator[Case]:
         others: list[Spent] = []
         for found in by_pid.values():
             first, *rest = sorted(found, key=lambda one: one.start)
-            if len(rest) < ENOUGH:
+            if len(rest) < MIN_RUNS:
                 continue
             others += rest
             usual = statistics.median(one.nanoseconds for one in rest)
@@ -68,7 +68,7 @@ def outliers(roots: Sequence[Node]) -> Iterator[Case]:
         yield from _stalls(step, others)
 
 
-def _stalls(step: Step, found: list[Spent]) -> Iterator[Case]:
+def _stalls(step: Step, found: list[Spent]) -> Iterator[Match]:
     found.sort(key=lambda one: one.nanoseconds)
     allowed = int(len(found) * STALL_SHARE)
     if allowed < STALLS_AT_LEAST:

@@ -100,12 +100,12 @@ def _replay(shape: Shape, lengths: "Numbers", scales: "Numbers") -> "Numbers":
     return ends[0]
 
 
-Spared = Mapping[tuple[int, str | None], float]
+TimeFactors = Mapping[tuple[int, str | None], float]
 """By the id() of a node and one of its segments, or None for all of it and all below it: the share of its own time that
 remains. A segment's share counts before that of its node, and that before those of the nodes above."""
 
 
-def spared(traces: Iterable[tuple[Node, Spared]]) -> "Numbers":
+def spared(traces: Iterable[tuple[Node, TimeFactors]]) -> "Numbers":
     """Replay each trace with some of its time spared; gives the durations in nanoseconds. Needs numpy."""
     import numpy as np
 
@@ -128,7 +128,7 @@ def spared(traces: Iterable[tuple[Node, Spared]]) -> "Numbers":
     return durations
 
 
-def compiled(root: Node, remains: Spared = MappingProxyType({})) -> tuple[Shape, list[float]]:
+def compiled(root: Node, remains: TimeFactors = MappingProxyType({})) -> tuple[Shape, list[float]]:
     """Take a trace apart: its shape, and the lengths of its runs' own stretches in the order of the gaps.
 
     remains: what is spared.
@@ -169,7 +169,7 @@ class _Run:
 
     __slots__ = ("at", "events", "node", "pending", "remains", "share")
 
-    def __init__(self, node: Node, remains: Spared, share: float) -> None:
+    def __init__(self, node: Node, remains: TimeFactors, share: float) -> None:
         self.node = node
         self.remains = remains
         self.share = remains.get((id(node), None), share)

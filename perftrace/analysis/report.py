@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from perftrace.analysis.aggregation import Samples, Tally
-from perftrace.analysis.percentiles import Weighed
+from perftrace.analysis.aggregation import OperationStats, Tally
+from perftrace.analysis.percentiles import WeightedValues
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import END, Outcome
-from perftrace.sources.aggregates import Shapes
+from perftrace.sources.aggregates import RunAggregates
 
 SLOWEST = 10
 """How many of the slowest runs a report tells."""
@@ -129,7 +129,7 @@ def report(
     slowest: int = SLOWEST,
     by: str | None = None,
     order: str = "total",
-    shapes: Shapes | None = None,
+    shapes: RunAggregates | None = None,
 ) -> Report:
     """Sum up records.
 
@@ -158,12 +158,12 @@ def report(
     )
 
 
-def _operation(name: str, group: str | None, by_weight: Mapping[float, Samples]) -> OperationReport:
+def _operation(name: str, group: str | None, by_weight: Mapping[float, OperationStats]) -> OperationReport:
     counted = by_weight[1.0].counted if 1.0 in by_weight else {}
-    runs = Weighed({weight: samples.durations for weight, samples in by_weight.items()}, counted)
+    runs = WeightedValues({weight: samples.durations for weight, samples in by_weight.items()}, counted)
     p50, p95, p99 = (_seconds(runs.percentile(share)) for share in (0.5, 0.95, 0.99))
 
-    def weighed(number: Callable[[Samples], float]) -> float:
+    def weighed(number: Callable[[OperationStats], float]) -> float:
         return sum(weight * number(samples) for weight, samples in by_weight.items())
 
     errors: Counter[str] = Counter()
@@ -193,11 +193,11 @@ def _operation(name: str, group: str | None, by_weight: Mapping[float, Samples])
     )
 
 
-def _segments(by_weight: Mapping[float, Samples]) -> list[Segment]:
+def _segments(by_weight: Mapping[float, OperationStats]) -> list[Segment]:
     counted = by_weight[1.0].counted_segments if 1.0 in by_weight else {}
     names = dict.fromkeys((*counted, *(name for samples in by_weight.values() for name in samples.segments)))
     found = {
-        name: Weighed(
+        name: WeightedValues(
             {weight: samples.segments.get(name, ()) for weight, samples in by_weight.items()}, counted.get(name, {})
         )
         for name in names

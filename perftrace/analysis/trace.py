@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from perftrace.analysis.critical_path import Stretch, critical_path
+from perftrace.analysis.critical_path import PathSegment, critical_path
 from perftrace.analysis.trees import Forest, Node
 from perftrace.core.record import Record
 
@@ -17,15 +17,15 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class TraceDetail:
     """A trace, or what a source has of it."""
 
     root: Node
-    path: list[Stretch]
+    path: list[PathSegment]
     gaps: list[Gap]
 
 
-def find(records: Iterable[Record], wanted: str) -> list[Whole]:
+def find(records: Iterable[Record], wanted: str) -> list[TraceDetail]:
     """Find traces by the id of one of their runs, of their own, or of a span of theirs.
 
     wanted: an operation id, a trace id or a span id, these in hexadecimal. Gives the roots of each trace that it names,
@@ -47,7 +47,7 @@ def _ids(record: Record) -> tuple[str, ...]:
     return (record.operation_id, *((f"{record.trace:032x}", f"{record.span:016x}") if record.trace else ()))
 
 
-def whole(root: Node) -> Whole:
+def whole(root: Node) -> TraceDetail:
     """Take a trace apart."""
     path = critical_path(root)
     gaps: list[Gap] = []
@@ -57,4 +57,4 @@ def whole(root: Node) -> Whole:
                 gaps[-1] = Gap(gaps[-1].start, piece.end)
             else:
                 gaps.append(Gap(piece.start, piece.end))
-    return Whole(root, path, gaps)
+    return TraceDetail(root, path, gaps)

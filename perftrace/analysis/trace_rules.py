@@ -44,7 +44,7 @@ _TRANSACTION = re.compile(r"\b(begin|commit|rollback|savepoint)\b", re.IGNORECAS
 _READING_METHODS = ("GET", "HEAD", "OPTIONS", None)
 
 
-class Case(NamedTuple):
+class Match(NamedTuple):
     """A pattern in one trace, and what would be spared without it."""
 
     rule: Rule
@@ -54,7 +54,7 @@ class Case(NamedTuple):
     """What it is: the called operation, or a segment."""
     root: Node
     remains: dict[tuple[int, str | None], float]
-    """As `perftrace.analysis.replay.Spared`."""
+    """As `perftrace.analysis.replay.TimeFactors`."""
 
 
 def is_external(record: Record) -> bool:
@@ -94,22 +94,22 @@ class Trace:
     def __init__(self, root: Node) -> None:
         self.root = root
         self.nodes = [node for node in root.walk() if node.is_awaited]
-        self.claimed: set[int] = set()
+        self.consumed: set[int] = set()
 
     def calls(self) -> Iterator[tuple[Node, list[Node]]]:
         """Give each node that has calls, with those that no rule has spoken of."""
         for node in self.nodes:
-            free = [child for child in node.children if child.is_awaited and id(child) not in self.claimed]
+            free = [child for child in node.children if child.is_awaited and id(child) not in self.consumed]
             if free:
                 yield node, free
 
-    def case(self, rule: Rule, caller: Node, segment: str, remains: Mapping[int, float]) -> Case:
+    def case(self, rule: Rule, caller: Node, segment: str, remains: Mapping[int, float]) -> Match:
         """Make a case of calls, which no later rule speaks of."""
-        self.claimed.update(remains)
-        return Case(rule, caller.name, segment, self.root, {(one, None): share for one, share in remains.items()})
+        self.consumed.update(remains)
+        return Match(rule, caller.name, segment, self.root, {(one, None): share for one, share in remains.items()})
 
 
-def retried_external(trace: Trace) -> Iterator[Case]:
+def retried_external(trace: Trace) -> Iterator[Match]:
     """Find calls that failed and were made again by the same caller; without the failed ones."""
     for caller, calls in trace.calls():
         for name, attempts in _by_name(calls).items():
@@ -118,7 +118,7 @@ def retried_external(trace: Trace) -> Iterator[Case]:
                 yield trace.case("retried_external", caller, name, {id(one): 0.0 for one in failed})
 
 
-def repeated_lookup(trace: Trace) -> Iterator[Case]:
+def repeated_lookup(trace: Trace) -> Iterator[Match]:
     """Find the same name and key more than once in a trace; without all but the first, that took its whole time."""
     found: defaultdict[tuple[str, str | None, str], list[Node]] = defaultdict(list)
     for _, calls in trace.calls():
@@ -128,13 +128,13 @@ def repeated_lookup(trace: Trace) -> Iterator[Case]:
                 found[record.name, record.key_name, record.key].append(call)
     for (name, _, _), calls in found.items():
         again = sorted(calls, key=lambda call: call.start)[1:]
-        again = [call for call in again if not _is_below(call, trace.claimed)]
+        again = [call for call in again if not _is_below(call, trace.consumed)]
         if again:
             caller = again[0].parent or trace.root
             yield trace.case("repeated_lookup", caller, name, {id(call): 0.0 for call in again})
 
 
-def n_plus_one(trace: Trace) -> Iterator[Case]:
+def n_plus_one(trace: Trace) -> Iterator[Match]:
     """Find many calls of one name for different things, one after another; with one in place of all."""
     for caller, calls in trace.calls():
         for name, same in _by_name(calls).items():
@@ -146,7 +146,7 @@ def n_plus_one(trace: Trace) -> Iterator[Case]:
                 yield trace.case("n_plus_one", caller, name, {id(c): 0.0 for c in single if c is not longest})
 
 
-def sequential_awaits(trace: Trace) -> Iterator[Case]:
+def sequential_awaits(trace: Trace) -> Iterator[Match]:
     """Find reading calls of one kind that follow each other at once; as if they ran together.
 
     Nothing lies between them, no checkpoint either: whoever marks a step there has probably a reason for the order.
@@ -165,21 +165,21 @@ def sequential_awaits(trace: Trace) -> Iterator[Case]:
             group = [] if call is None else [call]
 
 
-def slow_external(trace: Trace) -> Iterator[Case]:
+def slow_external(trace: Trace) -> Iterator[Match]:
     """Find calls to other services; in half their time."""
     yield from _all_of(trace, "slow_external", is_external)
 
 
-def slow_database(trace: Trace) -> Iterator[Case]:
+def slow_database(trace: Trace) -> Iterator[Match]:
     """Find statements; in half their time."""
     yield from _all_of(trace, "slow_database", is_database)
 
 
-def large_download(trace: Trace) -> Iterator[Case]:
+def large_download(trace: Trace) -> Iterator[Match]:
     """Find segments and calls that moved many bytes, as their attribute says; in half their time."""
     for node in trace.nodes:
         size = node.record.attributes.get("bytes", node.record.attributes.get("http.response.body.size"))
-        if node is not trace.root and _is_large(size) and not _is_below(node, trace.claimed):
+        if node is not trace.root and _is_large(size) and not _is_below(node, trace.consumed):
             yield trace.case("large_download", node.parent or node, node.name, {id(node): HALF})
             continue
         for number, (name, _, _, attributes) in enumerate(node.record.checkpoints):
@@ -187,10 +187,10 @@ def large_download(trace: Trace) -> Iterator[Case]:
                 yield _of_segment("large_download", trace, node, number, name, HALF)
 
 
-def state_check(trace: Trace) -> Iterator[Case]:
+def state_check(trace: Trace) -> Iterator[Match]:
     """Find segments and calls that are named as checks of a state; as if a memory cache answered."""
     for node in trace.nodes:
-        if node is not trace.root and is_state_check(node.name) and not _is_below(node, trace.claimed):
+        if node is not trace.root and is_state_check(node.name) and not _is_below(node, trace.consumed):
             if may_be_a_lookup(node.record):
                 yield trace.case("state_check", node.parent or node, node.name, {id(node): 0.0})
             continue
@@ -199,7 +199,7 @@ def state_check(trace: Trace) -> Iterator[Case]:
                 yield _of_segment("state_check", trace, node, number, name, 0.0)
 
 
-TRACE_RULES: Sequence[Callable[[Trace], Iterable[Case]]] = (
+TRACE_RULES: Sequence[Callable[[Trace], Iterable[Match]]] = (
     retried_external,
     repeated_lookup,
     n_plus_one,
@@ -249,36 +249,36 @@ def _any_beside(caller: Node, group: Sequence[Node]) -> bool:
     )
 
 
-def _is_below(node: Node, claimed: set[int]) -> bool:
+def _is_below(node: Node, consumed: set[int]) -> bool:
     above: Node | None = node
     while above is not None:
-        if id(above) in claimed:
+        if id(above) in consumed:
             return True
         above = above.parent
     return False
 
 
-def _all_of(trace: Trace, rule: Rule, is_one: Callable[[Record], bool]) -> Iterator[Case]:
+def _all_of(trace: Trace, rule: Rule, is_one: Callable[[Record], bool]) -> Iterator[Match]:
     for caller, calls in trace.calls():
         for name, same in _by_name(call for call in calls if is_one(call.record)).items():
-            free = [call for call in same if not _is_below(call, trace.claimed)]
+            free = [call for call in same if not _is_below(call, trace.consumed)]
             if free:
                 yield trace.case(rule, caller, name, {id(call): HALF for call in free})
     if is_one(trace.root.record) and not trace.root.children:
         yield trace.case(rule, trace.root, trace.root.name, {id(trace.root): HALF})
 
 
-def _of_segment(rule: Rule, trace: Trace, node: Node, number: int, name: str, share: float) -> Case:
+def _of_segment(rule: Rule, trace: Trace, node: Node, number: int, name: str, share: float) -> Match:
     """Make a case of a segment: its own time and that of the calls that begin in it."""
     cuts = node.cuts()
     start, end = (cuts[number - 1][0] if number else node.start), cuts[number][0]
     inside: dict[tuple[int, str | None], float] = {
         (id(child), None): share
         for child in node.children
-        if child.is_awaited and start <= child.start < end and id(child) not in trace.claimed
+        if child.is_awaited and start <= child.start < end and id(child) not in trace.consumed
     }
-    trace.claimed.update(one for one, _ in inside)
-    return Case(rule, node.name, name, trace.root, {(id(node), name): share, **inside})
+    trace.consumed.update(one for one, _ in inside)
+    return Match(rule, node.name, name, trace.root, {(id(node), name): share, **inside})
 
 
 def _is_large(size: object) -> bool:

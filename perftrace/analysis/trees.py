@@ -55,7 +55,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Unused:
+class TreeIssues:
     """What does not fit into trees."""
 
     duplicates: int
@@ -101,9 +101,9 @@ class Forest:
         self._place()
 
     @property
-    def unused(self) -> Unused:
+    def unused(self) -> TreeIssues:
         """What does not fit."""
-        return Unused(self.duplicates, self.orphans, self.clipped)
+        return TreeIssues(self.duplicates, self.orphans, self.clipped)
 
     def nodes(self) -> Iterator[Node]:
         """Give all runs, trace by trace."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from perftrace.analysis.bootstrap import Samples
+from perftrace.analysis.bootstrap import WeightedSample
 from perftrace.analysis.change_points import MAX_LENGTH, MIN_LENGTH, change_points
 from perftrace.core.record import Record
 
@@ -146,7 +146,7 @@ def _operation(name: str, runs: _Runs, start: int, count: int, window: float) ->
         p50 = p95 = failures = None
         if len(here):
             p50, p95 = (
-                float(value) for value in Samples(lengths[here], weights[here]).percentile(np.array([0.5, 0.95]))
+                float(value) for value in WeightedSample(lengths[here], weights[here]).percentile(np.array([0.5, 0.95]))
             )
             failures = float((weights[here] * failed[here]).sum()) / weight
         windows.append(Window((start + number) * window, round(weight), p50, p95, weight / window, failures))

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perftrace.analysis.bootstrap import Samples
+from perftrace.analysis.bootstrap import WeightedSample
 from perftrace.analysis.replay import Step, replays
-from perftrace.analysis.trees import Forest, Unused
+from perftrace.analysis.trees import Forest, TreeIssues
 from perftrace.core.record import Record
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FASTER = (0.25, 0.5, 1.0)
 PERCENTILES = (0.5, 0.95, 0.99)
-ENOUGH = 20
+MIN_RUNS = 20
 """Fewer runs carry no prediction."""
 LEVEL = 0.95
 
@@ -56,7 +56,7 @@ class WhatIf:
     """By the gain of the step made twice as fast, the largest first."""
     needed: int
     """How many runs more it takes for a prediction; then `steps` is empty."""
-    unused: Unused
+    unused: TreeIssues
 
 
 def whatif(records: Iterable[Record], operation: str) -> WhatIf:
@@ -72,8 +72,8 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
     forest = Forest(records)
     roots = [node for node in forest.nodes() if node.name == operation]
     now = np.array([root.end - root.start for root in roots], dtype=float)
-    if len(roots) < ENOUGH:
-        return WhatIf(operation, len(roots), [], ENOUGH - len(roots), forest.unused)
+    if len(roots) < MIN_RUNS:
+        return WhatIf(operation, len(roots), [], MIN_RUNS - len(roots), forest.unused)
     then: dict[Step, Numbers] = {}
     for part in replays(roots, FASTER):
         for row, step in enumerate(part.steps):
@@ -83,16 +83,18 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
     weights = np.array([root.record.weight for root in roots], dtype=float)
     gains = {step: ((now - durations) * weights).sum(axis=1) for step, durations in then.items()}
     ranked = sorted((step for step in gains if gains[step][-1] > 0), key=lambda step: (-gains[step][1], step))
-    before = Samples(now, weights).percentile(np.array(PERCENTILES))
+    before = WeightedSample(now, weights).percentile(np.array(PERCENTILES))
     steps = [
-        FasterStep(*step, faster, float(gains[step][row]) / 1e9, *_changes(before, Samples(then[step][row], weights)))
+        FasterStep(
+            *step, faster, float(gains[step][row]) / 1e9, *_changes(before, WeightedSample(then[step][row], weights))
+        )
         for step in ranked
         for row, faster in enumerate(FASTER)
     ]
     return WhatIf(operation, len(roots), steps, 0, forest.unused)
 
 
-def _changes(before: "Numbers", after: Samples) -> Iterable[Change]:
+def _changes(before: "Numbers", after: WeightedSample) -> Iterable[Change]:
     for number, share in enumerate(PERCENTILES):
         values = (float(before[number]), float(after.percentile(share)), *after.interval(share, LEVEL))
         yield Change(*(value / 1e9 for value in values))

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perftrace.analysis.associations import Difference, differences
-from perftrace.analysis.bootstrap import Samples
+from perftrace.analysis.associations import Association, differences
+from perftrace.analysis.bootstrap import WeightedSample
 from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.replay import Step
-from perftrace.analysis.trees import Forest, Node, Unused
+from perftrace.analysis.trees import Forest, Node, TreeIssues
 from perftrace.core.record import Record
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TAIL = 0.95
 TYPICAL = (0.4, 0.6)
-ENOUGH = 5
+MIN_TAIL_RUNS = 5
 """A tail of fewer runs carries no answer."""
 
 
@@ -65,9 +65,9 @@ class Why:
     """How many runs more it takes for an answer to rely on."""
     parts: list[Part]
     """By gap, largest first."""
-    attributes: list[Difference]
+    attributes: list[Association]
     """What the tail has more often, beyond chance; the most telling first."""
-    unused: Unused
+    unused: TreeIssues
 
 
 def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
@@ -84,12 +84,12 @@ def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
         raise ValueError(f"the tail must begin between {TYPICAL[1]} and 1, not at {tail}")
     forest = Forest(records)
     runs = [node for node in forest.nodes() if node.name == operation]
-    needed = max(0, math.ceil(ENOUGH / (1 - tail) - 1e-9) - len(runs))
+    needed = max(0, math.ceil(MIN_TAIL_RUNS / (1 - tail) - 1e-9) - len(runs))
     if not runs:
         return Why(operation, 0, tail, Group(0, 0.0), Group(0, 0.0), 0.0, False, needed, [], [], forest.unused)
     durations = np.array([node.end - node.start for node in runs]) / 1e9
     weights = np.array([node.record.weight for node in runs], dtype=float)
-    low, high, slow = Samples(durations, weights).percentile(np.array([*TYPICAL, tail]))
+    low, high, slow = WeightedSample(durations, weights).percentile(np.array([*TYPICAL, tail]))
     is_tail, is_typical = durations >= slow, (durations >= low) & (durations <= high)
     slowest, typical = (_group(durations, weights, rows) for rows in (is_tail, is_typical))
     gap = slowest.mean - typical.mean

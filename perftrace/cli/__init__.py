@@ -25,7 +25,7 @@ COMMANDS = {
 }
 """The file of each command; only that of the one that is called is imported, as all of them take a quarter second."""
 
-SELDOM = 50_000, 50, 100
+GC_THRESHOLDS = 50_000, 50, 100
 """When garbage is collected: what commands keep are records, and looking through them again and again for what goes
 round in circles takes a third of the time of `why`."""
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     _accept_any_character()
     thresholds = gc.get_threshold()
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         status = int(options.run(options))
         print(end="", flush=True)

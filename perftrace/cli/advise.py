@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.advice import advise
-from perftrace.cli.common import add_sources, answer, needs_numpy, open_source, tell
+from perftrace.cli.common import add_sources, json_envelope, needs_numpy, open_source, report_read_errors
 from perftrace.views.advice import advice_text, finding_text
 from perftrace.views.table import unused_text
 
@@ -29,8 +29,8 @@ def run(options: argparse.Namespace) -> int:
         return 2
     source = open_source(options.files)
     found = advise(source)
-    status = tell(source, options.files)
-    if not source.books.used:
+    status = report_read_errors(source, options.files)
+    if not source.counters.used:
         return status
     if options.json:
         findings = [
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
             for finding in found.findings
         ]
         data = {"count": found.count, "findings": findings, "unused": dataclasses.asdict(found.unused)}
-        print(json.dumps(answer("advise", source.books, **data), ensure_ascii=False))
+        print(json.dumps(json_envelope("advise", source.counters, **data), ensure_ascii=False))
     else:
         print(advice_text(found, options.language) + unused_text(found.unused, options.language), end="")
     return status

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from perftrace.analysis.filters import Selection, parse_condition, parse_time
+from perftrace.analysis.filters import RecordFilter, parse_condition, parse_time
 from perftrace.formats.line import escape
-from perftrace.sources.aggregates import Shapes
-from perftrace.sources.base import Books
+from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.base import ReadCounters
 from perftrace.sources.files import FileSource
 
 _MAX_NAMED = 5
@@ -48,9 +48,9 @@ def add_selection(parser: argparse.ArgumentParser, *, operation: bool = True) ->
     )
 
 
-def selection_of(options: argparse.Namespace) -> Selection:
+def selection_of(options: argparse.Namespace) -> RecordFilter:
     """Give what the options select."""
-    return Selection(getattr(options, "operation", None), options.since, options.until, tuple(options.where))
+    return RecordFilter(getattr(options, "operation", None), options.since, options.until, tuple(options.where))
 
 
 def nothing_left() -> int:
@@ -73,7 +73,7 @@ def _condition(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def open_source(files: Sequence[str], shapes: Shapes | None = None) -> FileSource:
+def open_source(files: Sequence[str], shapes: RunAggregates | None = None) -> FileSource:
     """Open what a command names; where reading takes long, a terminal shows how far it is."""
     source = FileSource(files, shapes)
     if sys.stderr.isatty():
@@ -110,7 +110,7 @@ class _Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def tell(source: FileSource, files: Sequence[str]) -> int:
+def report_read_errors(source: FileSource, files: Sequence[str]) -> int:
     """Say on standard error what could not be read; gives the exit status, 2 where that is anything or all.
 
     Call it when the source has been read.
@@ -119,47 +119,50 @@ def tell(source: FileSource, files: Sequence[str]) -> int:
         source.on_progress.wipe()
     for error in source.errors:
         print(f"perftrace: {error}", file=sys.stderr)
-    _tell_of_skipped(source.books)
-    if not source.books.used and not source.errors:
-        print(f"perftrace: {_nothing(files, source.books)}", file=sys.stderr)
-    return 2 if source.errors or not source.books.used else 0
+    _tell_of_skipped(source.counters)
+    if not source.counters.used and not source.errors:
+        print(f"perftrace: {_nothing(files, source.counters)}", file=sys.stderr)
+    return 2 if source.errors or not source.counters.used else 0
 
 
-def answer(command: str, books: Books, **found: Any) -> dict[str, Any]:
+def json_envelope(command: str, counters: ReadCounters, **found: Any) -> dict[str, Any]:
     """Make what `--json` prints."""
-    places = [{"file": file, "line": line} for file, line in books.first_not_understood]
+    places = [{"file": file, "line": line} for file, line in counters.first_not_understood]
     read = {
-        "lines": books.lines,
-        "used": books.used,
-        "not_understood": books.not_understood,
+        "lines": counters.lines,
+        "used": counters.used,
+        "not_understood": counters.not_understood,
         "first_not_understood": places,
-        "newer": books.newer,
-        "skipped": books.skipped,
+        "newer": counters.newer,
+        "skipped": counters.skipped,
     }
     return {"v": 1, "command": command, "source": read, **found}
 
 
-def _tell_of_skipped(books: Books) -> None:
+def _tell_of_skipped(counters: ReadCounters) -> None:
     """Say what was left out on purpose."""
-    if books.newer:
+    if counters.newer:
         print(
-            f"perftrace: {books.newer} lines were written by a newer perftrace; upgrade to read them", file=sys.stderr
+            f"perftrace: {counters.newer} lines were written by a newer perftrace; upgrade to read them",
+            file=sys.stderr,
         )
-    if books.skipped:
-        names = ", ".join(escape(name) for name in books.skipped[:_MAX_NAMED])
-        more = f" and {len(books.skipped) - _MAX_NAMED} more" if len(books.skipped) > _MAX_NAMED else ""
+    if counters.skipped:
+        names = ", ".join(escape(name) for name in counters.skipped[:_MAX_NAMED])
+        more = f" and {len(counters.skipped) - _MAX_NAMED} more" if len(counters.skipped) > _MAX_NAMED else ""
         print(f"perftrace: passed over, as they hold no records: {names}{more}", file=sys.stderr)
 
 
-def _nothing(files: Sequence[str], books: Books) -> str:
+def _nothing(files: Sequence[str], counters: ReadCounters) -> str:
     """Say in one line why there is nothing to tell."""
     names = ", ".join(files)
-    if not books.lines:
+    if not counters.lines:
         return f"{names}: empty"
-    if not books.not_understood:
-        return f"{names}: no line of perftrace among {books.lines} lines"
-    file, line = books.first_not_understood[0]
-    return f"{names}: none of the {books.not_understood} lines of perftrace is understood; the first is {file}:{line}"
+    if not counters.not_understood:
+        return f"{names}: no line of perftrace among {counters.lines} lines"
+    file, line = counters.first_not_understood[0]
+    return (
+        f"{names}: none of the {counters.not_understood} lines of perftrace is understood; the first is {file}:{line}"
+    )
 
 
 def needs_numpy(command: str) -> bool:

@@ -7,9 +7,9 @@ import sys
 from typing import get_args
 
 from perftrace.analysis.compare import MIN_CHANGE, MIN_SECONDS, Verdict, compare
-from perftrace.analysis.filters import Selection, parse_group
-from perftrace.cli.common import answer, needs_numpy, open_source, tell
-from perftrace.sources.base import Books
+from perftrace.analysis.filters import RecordFilter, parse_group
+from perftrace.cli.common import json_envelope, needs_numpy, open_source, report_read_errors
+from perftrace.sources.base import ReadCounters
 from perftrace.views.compare import compare_text
 
 
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if not needs_numpy("compare"):
         return 2
     try:
-        selections = [parse_group(text) if options.files else Selection() for text in (options.a, options.b)]
+        selections = [parse_group(text) if options.files else RecordFilter() for text in (options.a, options.b)]
     except ValueError as error:
         print(f"perftrace: {error}", file=sys.stderr)
         return 2
@@ -72,14 +72,14 @@ def run(options: argparse.Namespace) -> int:
     found = compare(*chosen, min_change=options.min_change / 100, min_seconds=options.min_ms / 1000)
     # Both sides of --in have read the same: it is told once.
     told = sources[:1] if options.files else sources
-    status = max(tell(source, paths) for source, paths in zip(told, files, strict=False))
-    if not all(source.books.used for source in sources):
+    status = max(report_read_errors(source, paths) for source, paths in zip(told, files, strict=False))
+    if not all(source.counters.used for source in sources):
         return status
     if options.json:
-        books = Books()
+        counters = ReadCounters()
         for source in told:
-            books.add(source.books)
-        print(json.dumps(answer("compare", books, **dataclasses.asdict(found)), ensure_ascii=False))
+            counters.add(source.counters)
+        print(json.dumps(json_envelope("compare", counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
         print(compare_text(found, options.language), end="")
     return status or int(any(operation.verdict in options.fail_on for operation in found.operations))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from perftrace.cli.common import add_selection, add_sources, nothing_left, open_source, selection_of, tell
+from perftrace.cli.common import add_selection, add_sources, nothing_left, open_source, report_read_errors, selection_of
 from perftrace.core.record import Record
 from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
 from perftrace.sinks.otlp import OtlpSink
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
             if not counted.count:
                 raise _NothingError
     except _NothingError:
-        status = tell(source, options.files)
+        status = report_read_errors(source, options.files)
         return status or nothing_left()
     except BrokenPipeError:
         raise
@@ -135,9 +135,9 @@ def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") 
         sink.batch(batch)
     sink.close(5.0)
     if not counted.count:
-        return tell(source, options.files) or nothing_left()
+        return report_read_errors(source, options.files) or nothing_left()
     status = _tell_of_all(options, source, counted)
-    lost = {reason: count for reason, count in sink.losses().items() if count}
+    lost = {reason: count for reason, count in sink.dropped().items() if count}
     for reason, count in lost.items():
         print(f"perftrace: {count} of {counted.count} records {reason}", file=sys.stderr)
     return 2 if lost else status
@@ -145,7 +145,7 @@ def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") 
 
 def _tell_of_all(options: argparse.Namespace, source: FileSource, counted: "_Counted") -> int:
     """Say what was written and what was not; gives the exit status."""
-    status = tell(source, options.files)
+    status = report_read_errors(source, options.files)
     if source.unfinished:
         print(f"perftrace: {len(source.unfinished)} runs that never ended are left out", file=sys.stderr)
     if options.json and options.output != "-":

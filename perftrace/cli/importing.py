@@ -5,7 +5,15 @@ import json
 import sys
 from itertools import islice
 
-from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
+from perftrace.cli.common import (
+    add_selection,
+    add_sources,
+    json_envelope,
+    nothing_left,
+    open_source,
+    report_read_errors,
+    selection_of,
+)
 from perftrace.core.sink import Sink
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.store.directory import DirectorySink
@@ -57,13 +65,13 @@ def run(options: argparse.Namespace) -> int:
         return 2
     finally:
         _close(sink)
-    status = tell(source, options.files)
+    status = report_read_errors(source, options.files)
     if not count:
         return status or nothing_left()
     if source.unfinished:
         print(f"perftrace: {len(source.unfinished)} runs that never ended are left out", file=sys.stderr)
     if options.json:
-        print(json.dumps(answer("import", source.books, records=count, to=path), ensure_ascii=False))
+        print(json.dumps(json_envelope("import", source.counters, records=count, to=path), ensure_ascii=False))
     else:
         print(f"{count} 条记录 → {path}" if options.language == "zh" else f"{count} records → {path}")
     return status

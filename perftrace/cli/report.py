@@ -4,10 +4,18 @@ import argparse
 import dataclasses
 import json
 
-from perftrace.analysis.filters import Selection
+from perftrace.analysis.filters import RecordFilter
 from perftrace.analysis.report import ORDERS, SLOWEST, report
-from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
-from perftrace.sources.aggregates import Shapes
+from perftrace.cli.common import (
+    add_selection,
+    add_sources,
+    json_envelope,
+    nothing_left,
+    open_source,
+    report_read_errors,
+    selection_of,
+)
+from perftrace.sources.aggregates import RunAggregates
 from perftrace.views.report import report_text
 
 
@@ -36,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     selection = selection_of(options)
     # Whoever looks at single runs needs them as records.
-    shapes = Shapes(SLOWEST) if selection == Selection() and options.by is None else None
+    shapes = RunAggregates(SLOWEST) if selection == RecordFilter() and options.by is None else None
     source = open_source(options.files, shapes)
     found = report(
         selection.of(source),
@@ -45,13 +53,13 @@ def run(options: argparse.Namespace) -> int:
         order=options.sort,
         shapes=shapes,
     )
-    status = tell(source, options.files)
-    if not source.books.used:
+    status = report_read_errors(source, options.files)
+    if not source.counters.used:
         return status
     if not found.operations:
         return status or nothing_left()
     if options.json:
-        print(json.dumps(answer("report", source.books, **dataclasses.asdict(found)), ensure_ascii=False))
+        print(json.dumps(json_envelope("report", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        print(report_text(found, source.books, options.language), end="")
+        print(report_text(found, source.counters, options.language), end="")
     return status

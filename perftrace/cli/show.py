@@ -5,8 +5,8 @@ import json
 import sys
 from typing import Any
 
-from perftrace.analysis.trace import Whole, find
-from perftrace.cli.common import add_sources, answer, open_source, tell
+from perftrace.analysis.trace import TraceDetail, find
+from perftrace.cli.common import add_sources, json_envelope, open_source, report_read_errors
 from perftrace.formats.line import escape
 from perftrace.views.waterfall import waterfall_text
 
@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     source = open_source(options.files)
     found = find(source, options.id)
-    status = tell(source, options.files)
-    if not source.books.used:
+    status = report_read_errors(source, options.files)
+    if not source.counters.used:
         return status
     if not found:
         print(f"perftrace: no run and no trace has the id {escape(options.id)}", file=sys.stderr)
@@ -40,13 +40,17 @@ def run(options: argparse.Namespace) -> int:
         gaps = [
             {"start": gap.start / 1e9, "duration": (gap.end - gap.start) / 1e9} for one in found for gap in one.gaps
         ]
-        print(json.dumps(answer("show", source.books, spans=spans, critical_path=path, gaps=gaps), ensure_ascii=False))
+        print(
+            json.dumps(
+                json_envelope("show", source.counters, spans=spans, critical_path=path, gaps=gaps), ensure_ascii=False
+            )
+        )
     else:
         print("\n".join(waterfall_text(one, options.language) for one in found), end="")
     return status
 
 
-def _spans(found: Whole) -> list[dict[str, Any]]:
+def _spans(found: TraceDetail) -> list[dict[str, Any]]:
     return [
         {
             "span_id": f"{node.record.span:016x}",
@@ -65,7 +69,7 @@ def _spans(found: Whole) -> list[dict[str, Any]]:
     ]
 
 
-def _path(found: Whole) -> list[dict[str, Any]]:
+def _path(found: TraceDetail) -> list[dict[str, Any]]:
     return [
         {
             "span_id": f"{piece.node.record.span:016x}",

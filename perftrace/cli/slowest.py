@@ -5,7 +5,15 @@ import dataclasses
 import json
 
 from perftrace.analysis.report import report
-from perftrace.cli.common import add_selection, add_sources, answer, nothing_left, open_source, selection_of, tell
+from perftrace.cli.common import (
+    add_selection,
+    add_sources,
+    json_envelope,
+    nothing_left,
+    open_source,
+    report_read_errors,
+    selection_of,
+)
 from perftrace.views.report import runs_text
 
 
@@ -34,13 +42,13 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     source = open_source(options.files)
     found = report(selection_of(options).of(source), slowest=options.count).slowest
-    status = tell(source, options.files)
-    if source.books.used and not found:
+    status = report_read_errors(source, options.files)
+    if source.counters.used and not found:
         return status or nothing_left()
-    if source.books.used:
+    if source.counters.used:
         if options.json:
             runs = [dataclasses.asdict(one) for one in found]
-            print(json.dumps(answer("slowest", source.books, slowest=runs), ensure_ascii=False))
+            print(json.dumps(json_envelope("slowest", source.counters, slowest=runs), ensure_ascii=False))
         else:
             print(runs_text(found, options.language), end="")
     return status

@@ -10,12 +10,12 @@ from perftrace.analysis.trend import trend
 from perftrace.cli.common import (
     add_selection,
     add_sources,
-    answer,
+    json_envelope,
     needs_numpy,
     nothing_left,
     open_source,
+    report_read_errors,
     selection_of,
-    tell,
 )
 from perftrace.views.trend import trend_text
 
@@ -49,13 +49,13 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"perftrace: {error}", file=sys.stderr)
         return 2
-    status = tell(source, options.files)
-    if not source.books.used:
+    status = report_read_errors(source, options.files)
+    if not source.counters.used:
         return status
     if not found.operations:
         return status or nothing_left()
     if options.json:
-        print(json.dumps(answer("trend", source.books, **dataclasses.asdict(found)), ensure_ascii=False))
+        print(json.dumps(json_envelope("trend", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
         print(trend_text(found, options.language), end="")
     return status

@@ -6,7 +6,7 @@ import json
 import sys
 
 from perftrace.analysis.whatif import whatif
-from perftrace.cli.common import add_sources, answer, needs_numpy, open_source, tell
+from perftrace.cli.common import add_sources, json_envelope, needs_numpy, open_source, report_read_errors
 from perftrace.formats.line import escape
 from perftrace.views.table import unused_text
 from perftrace.views.whatif import ASSUMPTION, whatif_text
@@ -32,17 +32,17 @@ def run(options: argparse.Namespace) -> int:
         return 2
     source = open_source(options.files)
     found = whatif(source, options.operation)
-    status = tell(source, options.files)
-    if not source.books.used:
+    status = report_read_errors(source, options.files)
+    if not source.counters.used:
         return status
     if not found.count:
         print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
         return status or 1
     if options.json:
         assumption = ASSUMPTION[options.language]
-        data = answer(
+        data = json_envelope(
             "whatif",
-            source.books,
+            source.counters,
             assumption=assumption,
             **dataclasses.asdict(found),
         )

@@ -6,7 +6,7 @@ import json
 import sys
 
 from perftrace.analysis.why import TAIL, TYPICAL, why
-from perftrace.cli.common import add_sources, answer, needs_numpy, open_source, tell
+from perftrace.cli.common import add_sources, json_envelope, needs_numpy, open_source, report_read_errors
 from perftrace.formats.line import escape
 from perftrace.views.table import unused_text
 from perftrace.views.why import why_sentence, why_text
@@ -36,14 +36,16 @@ def run(options: argparse.Namespace) -> int:
         return 2
     source = open_source(options.files)
     found = why(source, options.operation, options.tail)
-    status = tell(source, options.files)
-    if not source.books.used:
+    status = report_read_errors(source, options.files)
+    if not source.counters.used:
         return status
     if not found.count:
         print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
         return status or 1
     if options.json:
-        data = answer("why", source.books, sentence=why_sentence(found, options.language), **dataclasses.asdict(found))
+        data = json_envelope(
+            "why", source.counters, sentence=why_sentence(found, options.language), **dataclasses.asdict(found)
+        )
         print(json.dumps(data, ensure_ascii=False))
     else:
         print(why_text(found, options.language) + unused_text(found.unused, options.language), end="")

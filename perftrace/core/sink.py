@@ -14,7 +14,7 @@ class Sink:
     queues. Whatever a hook raises is counted and reported once, and never reaches traced code.
     """
 
-    is_leaf: ClassVar[bool] = False
+    never_traces: ClassVar[bool] = False
     """True promises that no hook runs foreign code, so that nothing can be traced while it is called.
 
     A hook of such a sink that is a function in C, as a list's or a queue's own, must not raise.
@@ -44,7 +44,7 @@ class Sink:
             self.finished(record)
         return len(records)
 
-    def wants(self) -> bool:
+    def is_enabled(self) -> bool:
         """Tell whether anything at all would come out now; where no sink wants anything, no call is timed."""
         return True
 
@@ -56,10 +56,10 @@ class Sink:
         """Flush and let go of files and threads, within `timeout` seconds; tell whether all was written."""
         return self.flush(timeout)
 
-    def hurry(self) -> None:
+    def abort_retries(self) -> None:
         """Wait for nothing any more, as `close` is to follow: called while another thread may be inside a hook."""
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count, by reason, the events that it took and will never bring out."""
         return {}
 

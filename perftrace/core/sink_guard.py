@@ -13,7 +13,7 @@ Hook: TypeAlias = Callable[[Any], object]
 
 
 @dataclass(slots=True)
-class Books:
+class SinkCounters:
     """What became of the events that were handed to one sink: accepted = written + dropped + pending."""
 
     accepted: int = 0
@@ -25,7 +25,7 @@ class Books:
     """Exceptions of any hook, `flush` and `close` included."""
 
 
-class Outlet:
+class SinkGuard:
     """One sink as the tracer sees it: hooks that never raise, and counters.
 
     The counters are bare attributes: CPython switches threads and runs signal handlers only
@@ -51,14 +51,14 @@ class Outlet:
         self._current = current
         self._untraced = untraced
         self._finishes = finishes
-        self._is_bare = self.sink.is_leaf and type(sink.finished) is BuiltinMethodType
+        self._is_bare = self.sink.never_traces and type(sink.finished) is BuiltinMethodType
         """Whether the hook for finished operations is a function in C, which does nothing but put the record away:
         it is called as it is, with nothing of ours around it, which would cost three times as much. What it was
         handed is what the tracer handed on meanwhile."""
         self._is_attached = False
-        self._begin_books()
+        self._begin_counting()
 
-    def _begin_books(self) -> None:
+    def _begin_counting(self) -> None:
         self._attached_at = self._finishes()
         self._accepted = 0
         self._failed = 0
@@ -81,8 +81,8 @@ class Outlet:
         self._guarded(self.sink.open)
 
     def open_in_child(self) -> None:
-        """Open the sink in a forked child, with books of its own."""
-        self._begin_books()
+        """Open the sink in a forked child, with counters of its own."""
+        self._begin_counting()
         try:
             self.open()
         except Exception as error:
@@ -121,7 +121,7 @@ class Outlet:
             finally:
                 leave(token)
 
-        return call_leaf if self.sink.is_leaf else call
+        return call_leaf if self.sink.never_traces else call
 
     def _fail(self, error: BaseException) -> None:
         """Count an event that was lost."""
@@ -153,14 +153,14 @@ class Outlet:
         """Close the sink; tell whether all was written and nothing was lost since the last flush."""
         return self._all_written(self.sink.close, timeout)
 
-    def books(self) -> Books:
+    def counters(self) -> SinkCounters:
         """Read the counters, as of now."""
-        dropped = {reason: count for reason, count in self.sink.losses().items() if count}
+        dropped = {reason: count for reason, count in self.sink.dropped().items() if count}
         if self._failed:
             dropped["error"] = dropped.get("error", 0) + self._failed
         pending = self.sink.pending()
         handed = self._handed()
-        return Books(handed, handed - pending - sum(dropped.values()), pending, dropped, self._errors)
+        return SinkCounters(handed, handed - pending - sum(dropped.values()), pending, dropped, self._errors)
 
 
 def overrides(sink: Sink, hook: str) -> bool:

@@ -23,7 +23,7 @@ from perftrace.core.run import (
     ThreadName,
 )
 from perftrace.core.sink import Sink
-from perftrace.core.sink_guard import Hook, Outlet, overrides
+from perftrace.core.sink_guard import Hook, SinkGuard, overrides
 from perftrace.core.values import NO_ATTRIBUTES, TEXT_LIMIT, Outcome, plain
 
 NO_TEXT = ""
@@ -110,15 +110,15 @@ def _delivery(hooks: list[Hook]) -> Hook | None:
     return deliver
 
 
-def _idle(wants: list[Callable[[], bool]], sinks: int) -> Callable[[], bool] | None:
+def _idle(is_enabled: list[Callable[[], bool]], sinks: int) -> Callable[[], bool] | None:
     """Build what asks whether no sink wants anything; None where one of them does not say."""
     if not sinks:
         return lambda: True
-    if len(wants) < sinks:
+    if len(is_enabled) < sinks:
         return None
     if sinks > 1:
-        return lambda: not any(want() for want in wants)
-    (only,) = wants
+        return lambda: not any(want() for want in is_enabled)
+    (only,) = is_enabled
     return lambda: not only()
 
 
@@ -133,6 +133,7 @@ class Tracer:
         "doubled_ids",
         "eager_ids",
         "enabled",
+        "guards",
         "idle",
         "ids",
         "late",
@@ -144,7 +145,6 @@ class Tracer:
         "on_reached",
         "on_started",
         "orphans",
-        "outlets",
         "overflowed_checkpoints",
         "pid",
         "reentrant",
@@ -162,8 +162,8 @@ class Tracer:
         self.set_clock(SystemClock())
         self.set_ids(RandomIds())
         self.null_run = NullRun(self)
-        self.outlets: tuple[Outlet, ...] = ()
-        self.set_outlets(())
+        self.guards: tuple[SinkGuard, ...] = ()
+        self.set_guards(())
 
     def reset_counters(self) -> None:
         """Begin to count anew."""
@@ -196,26 +196,26 @@ class Tracer:
         self.eager_ids = not isinstance(ids, RandomIds)
         self.trace_id, self.span_id = ids.trace_id, ids.span_id
 
-    def outlet(self, sink: Sink, report: Callable[[Sink, BaseException], object]) -> Outlet:
+    def guard(self, sink: Sink, report: Callable[[Sink, BaseException], object]) -> SinkGuard:
         """Make a sink safe for this tracer; `report` is told of its first exception."""
-        return Outlet(sink, report, current, self.null_run, lambda: self.sequence)
+        return SinkGuard(sink, report, current, self.null_run, lambda: self.sequence)
 
-    def set_outlets(self, outlets: tuple[Outlet, ...]) -> None:
+    def set_guards(self, guards: tuple[SinkGuard, ...]) -> None:
         """Hand events to these sinks from now on; to none while tracing is not enabled."""
-        for outlet in self.outlets:
-            outlet.attach(False)
-        self.outlets = outlets
+        for guard in self.guards:
+            guard.attach(False)
+        self.guards = guards
         if not self.enabled:
-            outlets = ()
-        for outlet in outlets:
-            outlet.attach(True)
+            guards = ()
+        for guard in guards:
+            guard.attach(True)
         self.on_started, self.on_reached, self.on_finished = (
-            _delivery([hook for o in outlets if (hook := o.hook(name)) is not None])
+            _delivery([hook for o in guards if (hook := o.hook(name)) is not None])
             for name in ("started", "reached", "finished")
         )
         self.live = any((self.on_started, self.on_reached, self.on_finished))
-        wants = [o.sink.wants for o in outlets if overrides(o.sink, "wants")]
-        self.idle = _idle(wants, len(outlets) if self.live else 0)
+        is_enabled = [o.sink.is_enabled for o in guards if overrides(o.sink, "is_enabled")]
+        self.idle = _idle(is_enabled, len(guards) if self.live else 0)
 
     def begin(
         self,

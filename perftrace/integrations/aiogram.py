@@ -11,7 +11,7 @@ from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import TelegramObject, Update
 
 from perftrace.integrations.patching import Undo, all_of, patch, quiet
-from perftrace.integrations.telegram_updates import Receipts, current, name_of
+from perftrace.integrations.telegram_updates import UpdateLog, current, name_of
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 
@@ -36,7 +36,7 @@ class AiogramTracing:
         self._is_on = True
         self._is_watching = False
         self._late_after = late_after
-        self._receipts = Receipts()
+        self._receipts = UpdateLog()
 
     def stop(self) -> None:
         """Do nothing any more, wherever it is installed."""

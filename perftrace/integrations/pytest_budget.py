@@ -127,15 +127,15 @@ class Watch(Sink):
 def watching() -> Iterator[Watch]:
     """Watch what is traced, besides the configured sinks."""
     watch = Watch()
-    outlet = tracer.outlet(watch, report_broken)
+    guard = tracer.guard(watch, report_broken)
     former = tracer.enabled
     tracer.enabled = True
-    tracer.set_outlets((*tracer.outlets, outlet))
+    tracer.set_guards((*tracer.guards, guard))
     try:
         yield watch
     finally:
         tracer.enabled = former
-        tracer.set_outlets(tuple(one for one in tracer.outlets if one is not outlet))
+        tracer.set_guards(tuple(one for one in tracer.guards if one is not guard))
 
 
 def _line(frame: FrameType | None) -> str:

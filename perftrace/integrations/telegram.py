@@ -8,7 +8,7 @@ from telegram.ext import Application, ApplicationHandlerStop, BaseHandler
 from telegram.request import BaseRequest
 
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
-from perftrace.integrations.telegram_updates import Receipts, current, name_of
+from perftrace.integrations.telegram_updates import UpdateLog, current, name_of
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 
@@ -31,7 +31,7 @@ class TelegramTracing:
     def __init__(self, application: AnyApplication | None = None, *, late_after: float = 60.0) -> None:
         self._application = application
         self._late_after = late_after
-        self._receipts = Receipts()
+        self._receipts = UpdateLog()
 
     def install(self) -> Undo:
         """Patch python-telegram-bot; gives what takes that away again."""

@@ -52,7 +52,7 @@ current: ContextVar[Delivery | None] = ContextVar("perftrace_delivery", default=
 """The update whose handlers run."""
 
 
-class Receipts:
+class UpdateLog:
     """When updates were received that wait for their handlers, and which were handled already."""
 
     def __init__(self) -> None:

@@ -6,6 +6,6 @@ from perftrace.pipeline.flightrecorder import FlightRecorder
 from perftrace.pipeline.ratelimit import RateLimit
 from perftrace.pipeline.redact import Redact
 from perftrace.pipeline.sampling import Sampling
-from perftrace.pipeline.wrapper import Wrapper
+from perftrace.pipeline.wrapper import SinkWrapper
 
-__all__ = ["Background", "Cardinality", "FlightRecorder", "RateLimit", "Redact", "Sampling", "Wrapper"]
+__all__ = ["Background", "Cardinality", "FlightRecorder", "RateLimit", "Redact", "Sampling", "SinkWrapper"]

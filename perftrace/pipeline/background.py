@@ -14,14 +14,14 @@ from perftrace.core.record import Event, Record
 from perftrace.core.sink import Sink
 from perftrace.core.sink_guard import Hook, overrides
 from perftrace.core.values import plain
-from perftrace.pipeline.wrapper import KINDS, Wrapper
+from perftrace.pipeline.wrapper import KINDS, SinkWrapper
 
 Drop = Literal["newest", "oldest"]
 """What goes when the queue is full."""
 _LOGGER = logging.getLogger("performance_monitor")
 
 
-class Background(Wrapper):
+class Background(SinkWrapper):
     """Queues events; a thread of its own hands them to the wrapped sink.
 
     The traced thread only appends to a deque and counts: no lock, no logging, nothing that a signal handler
@@ -33,7 +33,7 @@ class Background(Wrapper):
     which it looks anyway. drop: whether the newest or the oldest event goes when the queue is full.
     """
 
-    is_leaf = True
+    never_traces = True
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class Background(Wrapper):
         self._is_closed = True
         self._deadline = time.monotonic() + timeout
         self._is_closing = True
-        self.wrapped.hurry()
+        self.wrapped.abort_retries()
         done = self._wait(lambda: self._was_closed is not None)
         lost = sum(self._own_losses().values())
         return done and bool(self._was_closed) and self._was_flushed and lost == self._lost_before
@@ -245,10 +245,10 @@ class Background(Wrapper):
             full = self._accepted - self._late - self._taken - len(self._queue)
         return {"full": max(0, full), "error": self._failed, "closed": self._late}
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count what the full queue dropped, what the sink raised on, and what came too late; and the sink's own."""
         found = self._own_losses()
-        for reason, count in self.wrapped.losses().items():
+        for reason, count in self.wrapped.dropped().items():
             found[reason] = found.get(reason, 0) + count
         return found
 

@@ -8,12 +8,12 @@ from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import OTHER, Attributes
-from perftrace.pipeline.wrapper import Changing
+from perftrace.pipeline.wrapper import TransformingSink
 
 _LOGGER = logging.getLogger("performance_monitor")
 
 
-class Cardinality(Changing):
+class Cardinality(TransformingSink):
     """Replaces operation names beyond a cap by `__other__`; attributes beyond a cap of names share that one.
 
     For sinks that keep something for each name, as metrics do: a name made of a user's id would fill their

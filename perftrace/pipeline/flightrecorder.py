@@ -10,11 +10,11 @@ from perftrace.core.events import Reached, Started
 from perftrace.core.record import Event, Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import Attributes, Outcome
-from perftrace.pipeline.keep_policy import SICK, Trouble
-from perftrace.pipeline.wrapper import Wrapper
+from perftrace.pipeline.keep_policy import FAILED_OUTCOMES, KeepPolicy
+from perftrace.pipeline.wrapper import SinkWrapper
 
 
-class FlightRecorder(Wrapper):
+class FlightRecorder(SinkWrapper):
     """Holds a ring of the events of all operations; trouble hands the whole ring to the wrapped sink.
 
     The culprit of a slow operation is usually its neighbour: so what comes out is everything, healthy or not, of
@@ -34,14 +34,14 @@ class FlightRecorder(Wrapper):
         seconds: float = 30.0,
         megabytes: float = 16.0,
         slow: float | Mapping[str, float] | None = None,
-        keep: Collection[Outcome] = SICK,
+        keep: Collection[Outcome] = FAILED_OUTCOMES,
     ) -> None:
         super().__init__(sink)
         for option, number in (("seconds", seconds), ("megabytes", megabytes)):
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < float("inf"):
                 raise ValueError(f"FlightRecorder: {option} must be a number above 0, not {number!r}")
         self._span_ns, self._most = int(seconds * 1e9), int(megabytes * 1e6)
-        self._trouble = Trouble("FlightRecorder", slow, keep)
+        self._keep_policy = KeepPolicy("FlightRecorder", slow, keep)
         for kind, name, hook in ((Started, "started", self._started), (Reached, "reached", self._reached)):
             if kind in self.hooks:
                 setattr(self, name, hook)
@@ -54,7 +54,7 @@ class FlightRecorder(Wrapper):
         """Time in Unix nanoseconds, estimated bytes, event."""
         self._bytes = 0
         self._expired = 0
-        self._last_trouble: int | None = None
+        self._last_match: int | None = None
 
     def open(self) -> None:
         """Open the wrapped sink, with an empty ring."""
@@ -78,8 +78,8 @@ class FlightRecorder(Wrapper):
             if attributes:
                 size += _size_of(attributes)
         self._put(now, size, record)
-        if self._trouble.is_in(record):
-            before, self._last_trouble = self._last_trouble, now
+        if self._keep_policy.matches(record):
+            before, self._last_match = self._last_match, now
             if before is None or now - before > self._span_ns:
                 self._hand_on()
 
@@ -118,9 +118,9 @@ class FlightRecorder(Wrapper):
         """Hand the ring on whenever this signal comes; call it in the main thread."""
         signal.signal(signal_number, lambda *_: self.dump())
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count what left the ring unread, and the wrapped sink's losses."""
-        found = dict(self.wrapped.losses())
+        found = dict(self.wrapped.dropped())
         found["expired"] = found.get("expired", 0) + self._expired
         return found
 

@@ -6,11 +6,11 @@ from typing import get_args
 from perftrace.core.record import Record
 from perftrace.core.values import Outcome
 
-SICK: tuple[Outcome, ...] = ("error", "abandoned", "cancelled")
+FAILED_OUTCOMES: tuple[Outcome, ...] = ("error", "abandoned", "cancelled")
 """The outcomes that are trouble unless told otherwise."""
 
 
-class Trouble:
+class KeepPolicy:
     """Slow, or ended in one of some ways.
 
     who: asks, for messages. slow: seconds from which on an operation is slow, for all or by name;
@@ -25,7 +25,7 @@ class Trouble:
             raise ValueError(f"{who}: keep must be a list of outcomes, not {outcomes!r}")
         self._outcomes = frozenset(outcomes)
 
-    def is_in(self, record: Record) -> bool:
+    def matches(self, record: Record) -> bool:
         """Tell whether an operation was in trouble."""
         limit = self._slow_ns.get(record.name, self._slow_for_all) if self._slow_ns else self._slow_for_all
         is_slow = limit is not None and record.duration_ns >= limit

@@ -6,13 +6,13 @@ from typing import Any
 
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
-from perftrace.pipeline.wrapper import Wrapper, forget_oldest
+from perftrace.pipeline.wrapper import SinkWrapper, forget_oldest
 
 MAX_NAMES = 10_000
 """The operation names that are told apart; beyond, the oldest is begun anew."""
 
 
-class RateLimit(Wrapper):
+class RateLimit(SinkWrapper):
     """Limits the finished runs of each operation by a token bucket, by the time at which they ended.
 
     What is let through comes out with its start and checkpoints, and weighs as many runs as were held back
@@ -53,9 +53,9 @@ class RateLimit(Wrapper):
         forget_oldest(self._buckets, MAX_NAMES)
         self.replay([record.replace(weight=record.weight + waiting) if waiting else record])
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count what was held back, and the wrapped sink's losses."""
-        found = dict(self.wrapped.losses())
+        found = dict(self.wrapped.dropped())
         found["rate"] = found.get("rate", 0) + self._held_back
         return found
 

@@ -9,7 +9,7 @@ from perftrace.core.record import Record
 from perftrace.core.run import CheckpointFields
 from perftrace.core.sink import Sink
 from perftrace.core.values import Attributes, Scalar
-from perftrace.pipeline.wrapper import Changing
+from perftrace.pipeline.wrapper import TransformingSink
 
 DENIED = (
     "access_key", "api_key", "apikey", "auth", "authorization", "cookie", "credential", "credentials", "csrf", "jwt",
@@ -21,7 +21,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://)([^\s/?#@]*@)?([^\s?#]*)(\?
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-class Redact(Changing):
+class Redact(TransformingSink):
     """Replaces the values of attributes with telling names, and cuts query strings and passwords out of URLs.
 
     A name is split into words at `_`, `-`, `.`, blanks and humps, in any case; it is denied if a denied word or

@@ -7,14 +7,14 @@ from typing import Any
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import Outcome
-from perftrace.pipeline.keep_policy import SICK, Trouble
-from perftrace.pipeline.wrapper import Wrapper, first_of, forget_oldest
+from perftrace.pipeline.keep_policy import FAILED_OUTCOMES, KeepPolicy
+from perftrace.pipeline.wrapper import SinkWrapper, first_of, forget_oldest
 
 _RANDOM_BITS = 56
 """How many of a trace id's last bits are random, as W3C Trace Context level 2 has it."""
 
 
-class Sampling(Wrapper):
+class Sampling(SinkWrapper):
     """Holds the records of a trace back until it has ended in this process, then keeps all of them or none.
 
     A trace is kept if any operation in it was slow or ended as `keep` says; of the others a share is kept, chosen
@@ -33,11 +33,11 @@ class Sampling(Wrapper):
         *,
         slow: float | Mapping[str, float] | None = None,
         share: float = 0.0,
-        keep: Collection[Outcome] = SICK,
+        keep: Collection[Outcome] = FAILED_OUTCOMES,
         capacity: int = 10_000,
     ) -> None:
         super().__init__(sink)
-        self._trouble = Trouble("Sampling", slow, keep)
+        self._keep_policy = KeepPolicy("Sampling", slow, keep)
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ValueError(f"Sampling: share must be a number from 0 to 1, not {share!r}")
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
@@ -64,7 +64,7 @@ class Sampling(Wrapper):
     def finished(self, record: Record) -> None:
         """Hold a record back, or decide on its trace."""
         trace = record.trace
-        if self._trouble.is_in(record):
+        if self._keep_policy.matches(record):
             self._sick[trace] = None
             forget_oldest(self._sick, self._capacity)
         self._waiting.setdefault(trace, []).append(record)
@@ -81,7 +81,7 @@ class Sampling(Wrapper):
         """Let the records of a trace out, or let them go."""
         records = self._waiting.pop(trace, [])
         self._count -= len(records)
-        if trace in self._sick or any(map(self._trouble.is_in, records)):
+        if trace in self._sick or any(map(self._keep_policy.matches, records)):
             self.replay(records)
         elif trace % (1 << _RANDOM_BITS) < self._share * (1 << _RANDOM_BITS):
             self.replay([record.replace(weight=record.weight / self._share) for record in records])
@@ -94,9 +94,9 @@ class Sampling(Wrapper):
             self._decide(trace)
         return self.wrapped.close(timeout)
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count what was sampled out, and the wrapped sink's losses."""
-        found = dict(self.wrapped.losses())
+        found = dict(self.wrapped.dropped())
         found["sampled"] = found.get("sampled", 0) + self._sampled
         return found
 

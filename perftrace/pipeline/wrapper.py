@@ -9,7 +9,7 @@ from perftrace.core.events import Reached, Started
 from perftrace.core.record import Event, Record
 from perftrace.core.sink import CallableSink, Sink
 from perftrace.core.sink_guard import overrides
-from perftrace.sinks.warnings import Speaking
+from perftrace.sinks.warnings import LocalizedSink
 
 K = TypeVar("K")
 """Of a dict that stands for an ordered set."""
@@ -17,7 +17,7 @@ KINDS: Mapping[str, type] = {"started": Started, "reached": Reached, "finished":
 """The hooks of a sink and what they take."""
 
 
-class Wrapper(Speaking):
+class SinkWrapper(LocalizedSink):
     """A sink around another one; a subclass sets `started`, `reached` and `finished` where the other has them.
 
     sink: a sink or a callable that takes records. Raises TypeError for anything else.
@@ -45,9 +45,9 @@ class Wrapper(Speaking):
         """Open the wrapped sink."""
         self.wrapped.open()
 
-    def wants(self) -> bool:
+    def is_enabled(self) -> bool:
         """Tell what the wrapped sink wants."""
-        return self.wrapped.wants()
+        return self.wrapped.is_enabled()
 
     def flush(self, timeout: float) -> bool | None:
         """Flush the wrapped sink."""
@@ -57,20 +57,20 @@ class Wrapper(Speaking):
         """Close the wrapped sink."""
         return self.wrapped.close(timeout)
 
-    def hurry(self) -> None:
+    def abort_retries(self) -> None:
         """Let the wrapped sink wait for nothing any more."""
-        self.wrapped.hurry()
+        self.wrapped.abort_retries()
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count the wrapped sink's losses."""
-        return self.wrapped.losses()
+        return self.wrapped.dropped()
 
     def pending(self) -> int:
         """Count what waits in the wrapped sink."""
         return self.wrapped.pending()
 
 
-class Changing(Wrapper):
+class TransformingSink(SinkWrapper):
     """A wrapper that hands on each event, changed: a subclass gives `change_started` and so on."""
 
     def __init__(self, sink: Sink | Callable[..., Any]) -> None:

@@ -19,7 +19,7 @@ _DELIMITERS = '()<>@,;:\\"/[]?={}'
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class Target(NamedTuple):
+class Endpoint(NamedTuple):
     """Where to post to: a URL taken apart, its credentials apart from the rest."""
 
     scheme: str
@@ -37,7 +37,7 @@ class Target(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}{self.path.partition('?')[0]}"
 
 
-def parse_url(url: object) -> Target:
+def parse_url(url: object) -> Endpoint:
     """Take a URL apart.
 
     Raises TypeError for what is no text, and ValueError that says which part makes no sense and shows no credentials.
@@ -66,7 +66,7 @@ def parse_url(url: object) -> Target:
         raise ValueError("the URL has no host: write http://HOST:PORT")
     if parts.fragment:
         raise ValueError("the URL has a fragment (#...), which no server gets to see")
-    return Target(
+    return Endpoint(
         parts.scheme,
         _ascii_host(parts.hostname),
         port or (443 if parts.scheme == "https" else 80),
@@ -101,7 +101,7 @@ def check_header(name: object, value: object) -> None:
         raise ValueError(f"the value of the header {name} must be ASCII text on one line")
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What a server said."""
 
     status: int
@@ -112,14 +112,16 @@ class Answer(NamedTuple):
     """At most `MAX_ANSWER` bytes."""
 
 
-class Poster:
+class HttpClient:
     """Posts to one target, over one connection as long as the server keeps it.
 
     headers: sent each time. certificates: by which an https server is known. Proxies are taken from the environment,
     as `urllib` does. Not to be used by two threads at once.
     """
 
-    def __init__(self, target: Target, headers: Mapping[str, str], certificates: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, target: Endpoint, headers: Mapping[str, str], certificates: ssl.SSLContext | None = None
+    ) -> None:
         self._target = target
         self._headers = dict(headers)
         if target.authorization is not None:
@@ -127,7 +129,7 @@ class Poster:
         self._certificates = certificates
         self._connection: http.client.HTTPConnection | None = None
 
-    def post(self, body: bytes, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> Answer:
+    def post(self, body: bytes, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
         """Post and read the answer, all within so many seconds.
 
         headers: beside those sent each time.
@@ -144,7 +146,7 @@ class Poster:
         # The server had closed the kept connection meanwhile: that says nothing about it.
         return self._exchange(body, deadline, headers)
 
-    def _exchange(self, body: bytes, deadline: float, headers: Mapping[str, str]) -> Answer:
+    def _exchange(self, body: bytes, deadline: float, headers: Mapping[str, str]) -> Response:
         try:
             connection = self._connect(deadline)
             connection.request("POST", self._path, body, {**self._headers, **headers})
@@ -156,7 +158,7 @@ class Poster:
             self.close()
             raise
         kind = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
-        return Answer(response.status, kind, response.headers.get("Retry-After"), content)
+        return Response(response.status, kind, response.headers.get("Retry-After"), content)
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         connection = self._connection
@@ -189,7 +191,7 @@ class Poster:
             self._headers.update(_proxy_headers(proxy))
         return http.client.HTTPConnection(host, port, timeout=timeout)
 
-    def _proxy(self) -> Target | None:
+    def _proxy(self) -> Endpoint | None:
         target = self._target
         url = urllib.request.getproxies().get(target.scheme)
         if not url or target.host in _LOOPBACK or urllib.request.proxy_bypass(target.host):
@@ -204,7 +206,7 @@ class Poster:
                 connection.close()
 
 
-def _proxy_headers(proxy: Target) -> dict[str, str]:
+def _proxy_headers(proxy: Endpoint) -> dict[str, str]:
     return {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
 
 

@@ -9,7 +9,7 @@ from perftrace.core.sink import Sink
 class MemorySink(Sink):
     """Keeps the last `capacity` records; the oldest leave first."""
 
-    is_leaf = True
+    never_traces = True
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._records: deque[Record] = deque(maxlen=capacity)

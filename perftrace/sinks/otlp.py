@@ -17,8 +17,8 @@ from perftrace.core.record import Record
 from perftrace.core.values import Scalar, attributes_of, plain
 from perftrace.formats import otlp, otlp_proto
 from perftrace.formats.line import escape
-from perftrace.sinks.http_client import Answer, Poster, Target, check_header, parse_url
-from perftrace.sinks.warnings import Speaking, Teller
+from perftrace.sinks.http_client import Endpoint, HttpClient, Response, check_header, parse_url
+from perftrace.sinks.warnings import LocalizedSink, WarnOnce
 
 Checkpoints = Literal["span", "logs", "both"]
 """Where checkpoints go: events of their spans, log records with the name of an event, or both."""
@@ -36,7 +36,7 @@ _LONGEST_PAUSE = 300.0
 """Seconds that a server's `Retry-After` counts at most."""
 
 
-class OtlpSink(Speaking):
+class OtlpSink(LocalizedSink):
     """Sends finished operations as spans; meant to stand behind `Background`, as it waits for the network.
 
     What a receiver refuses is counted as `refused`, what it says that it left out as `rejected`, what could not be
@@ -91,14 +91,14 @@ class OtlpSink(Speaking):
             check_header(name, value)
             sent[name] = value
         context = _context(certificate, client_certificate, client_key) if traces.scheme == "https" else None
-        self._traces, self._logs = Poster(traces, sent, context), Poster(logs, sent, context)
+        self._traces, self._logs = HttpClient(traces, sent, context), HttpClient(logs, sent, context)
         self._shown = traces.shown
         self._begin()
 
     def _begin(self) -> None:
         self._lost = {"refused": 0, "rejected": 0, "unreachable": 0}
         self._lost_before = 0
-        self._teller = Teller()
+        self._teller = WarnOnce()
         self._is_understood = False
         """Whether the receiver took anything in this form."""
         self._not_before = 0.0
@@ -116,7 +116,7 @@ class OtlpSink(Speaking):
         self.batch((record,))
 
     def batch(self, records: Sequence[Record]) -> int:
-        """Send records, in one request unless they have very many checkpoints; `losses` counts what of them is lost."""
+        """Send records, in one request unless they have very many checkpoints; `dropped` counts the lost."""
         for portion in _portions(records):
             self._send_portion(portion)
         return len(records)
@@ -141,7 +141,7 @@ class OtlpSink(Speaking):
         return otlp_proto.encode_logs(records, self._resource)
 
     def _send(
-        self, poster: Poster, records: Sequence[Record], encode: Callable[[Sequence[Record]], bytes]
+        self, poster: HttpClient, records: Sequence[Record], encode: Callable[[Sequence[Record]], bytes]
     ) -> dict[str, int]:
         """Send records and count what is lost of them, by reason."""
         body = encode(records)
@@ -168,7 +168,7 @@ class OtlpSink(Speaking):
         self._tell("refused", f"HTTP {answer.status}")
         return {"refused": len(records)}
 
-    def _exchange(self, poster: Poster, body: bytes) -> Answer | None:
+    def _exchange(self, poster: HttpClient, body: bytes) -> Response | None:
         """Post, again and again while the receiver is away or busy and there is time; None when there is none left."""
         give_up = time.monotonic() + self._patience
         wait = _FIRST_WAIT
@@ -201,7 +201,7 @@ class OtlpSink(Speaking):
             return False
         return not self._hurry.wait(seconds)
 
-    def _read(self, answer: Answer, count: int, is_logs: bool) -> dict[str, int]:
+    def _read(self, answer: Response, count: int, is_logs: bool) -> dict[str, int]:
         """Read what a receiver says of what it took; gives what it left out."""
         types = otlp_proto.messages()
         if answer.content_type != "application/x-protobuf" or not answer.body:
@@ -221,7 +221,7 @@ class OtlpSink(Speaking):
         """Warn, the first time."""
         self._teller.tell(what, self.notes().receiver.format(url=self._shown, what=what, why=escape(why[:200])))
 
-    def hurry(self) -> None:
+    def abort_retries(self) -> None:
         """Wait no more: what cannot be sent at once is lost."""
         self._hurry.set()
 
@@ -238,7 +238,7 @@ class OtlpSink(Speaking):
         self._logs.close()
         return self.flush(timeout)
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count what was refused, rejected, or could not be brought out in time."""
         return dict(self._lost)
 
@@ -255,7 +255,7 @@ def _portions(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     yield records[first:]
 
 
-def _targets(url: str | None) -> tuple[Target, Target]:
+def _targets(url: str | None) -> tuple[Endpoint, Endpoint]:
     """Give where traces and logs go."""
     if url is not None:
         return _pair(url)
@@ -266,7 +266,7 @@ def _targets(url: str | None) -> tuple[Target, Target]:
     return traces or both[0], logs or both[1]
 
 
-def _pair(url: str) -> tuple[Target, Target]:
+def _pair(url: str) -> tuple[Endpoint, Endpoint]:
     target = parse_url(url)
     path, mark, query = target.path.partition("?")
     base = path.rstrip("/").removesuffix(_TRACES)

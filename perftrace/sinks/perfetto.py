@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from perftrace.core.record import Record
 from perftrace.formats.chrome import Events, base_event
 from perftrace.formats.jsonl import dump
-from perftrace.sinks.warnings import Speaking, Teller
+from perftrace.sinks.warnings import LocalizedSink, WarnOnce
 
 try:
     import fcntl
@@ -24,7 +24,7 @@ _MAX_WAITING = 10_000
 """Records that wait for the end of their traces; beyond that the oldest trace is drawn as far as it is known."""
 
 
-class PerfettoSink(Speaking):
+class PerfettoSink(LocalizedSink):
     """Writes a file of Chrome's trace events, for ui.perfetto.dev, chrome://tracing and speedscope.
 
     A trace is drawn when its root has finished, so that what was called lies inside what called it. The file is whole
@@ -52,7 +52,7 @@ class PerfettoSink(Speaking):
         self._count = 0
         self._lost = {"full": 0, "error": 0}
         self._lost_before = 0
-        self._teller = Teller()
+        self._teller = WarnOnce()
 
     def open(self) -> None:
         """Begin the file."""
@@ -165,7 +165,7 @@ class PerfettoSink(Speaking):
         if descriptor is not None:
             os.close(descriptor)
 
-    def losses(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Count what found the file full, or could not be written."""
         return dict(self._lost)
 

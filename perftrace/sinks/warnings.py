@@ -9,7 +9,7 @@ from perftrace.formats.line import NOTES, Language, Notes
 _LOGGER = logging.getLogger("performance_monitor")
 
 
-class Speaking(Sink):
+class LocalizedSink(Sink):
     """A sink that warns, in the configured language."""
 
     language: Language = "zh"
@@ -20,7 +20,7 @@ class Speaking(Sink):
         return NOTES[self.language]
 
 
-class Teller:
+class WarnOnce:
     """Tells each kind of trouble once."""
 
     def __init__(self) -> None:

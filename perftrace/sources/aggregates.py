@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from perftrace.core.record import Record
-from perftrace.sources.parquet_aggregates import Counts
+from perftrace.sources.parquet_aggregates import StoreAggregates
 
 Shape = tuple[str, ...]
 """An operation, its checkpoints in their order, as bytes read as Latin-1, and an empty text for the end."""
@@ -18,7 +18,7 @@ _OFTEN = 1_000
 """After how many runs it is looked how many there are."""
 
 
-class Shapes:
+class RunAggregates:
     """Counts finished runs by their shape: how often each of its stretches took so long, in nanoseconds.
 
     A log rounds to milliseconds, so that a million durations are a few thousand different ones.
@@ -32,7 +32,7 @@ class Shapes:
         self.durations: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self.stretches: defaultdict[str, dict[str | None, Counter[int]]] = defaultdict(dict)
         """By operation and checkpoint, in the order in which they were first seen; None is the last one, to the end."""
-        self.counts: list[Counts] = []
+        self.counts: list[StoreAggregates] = []
         """What was counted of stores' Parquet files."""
         self.runs: dict[Shape, array[int]] = {}
         """Of each shape: the nanoseconds of each run up to each checkpoint and up to the end, run after run."""
@@ -65,7 +65,7 @@ class Shapes:
         for shape in list(self.runs):
             self._count(shape)
 
-    def merge(self, other: "Shapes") -> None:
+    def merge(self, other: "RunAggregates") -> None:
         """Add what another has counted, of a later part of the log; both must be finished."""
         for name, durations in other.durations.items():
             self.durations[name].update(durations)

@@ -1,4 +1,4 @@
-"""What a source gives: records, what never ended, and the books of the reading."""
+"""What a source gives: records, what never ended, and the counters of the reading."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class SourceError(ValueError):
 
 
 @dataclass
-class Books:
+class ReadCounters:
     """What was read: every line is used, not understood, or another application's."""
 
     lines: int = 0
@@ -33,7 +33,7 @@ class Books:
         if len(self.first_not_understood) < MAX_PLACES:
             self.first_not_understood.append((file, line))
 
-    def add(self, other: "Books") -> None:
+    def add(self, other: "ReadCounters") -> None:
         """Add what was read elsewhere."""
         self.lines += other.lines
         self.used += other.used
@@ -51,18 +51,18 @@ class Reading:
     """Finished operations, in the order of their finishes."""
     unfinished: list[Record]
     """What started and never ended: records with outcome None and what is known of them."""
-    books: Books
+    counters: ReadCounters
 
 
 class Source:
     """A source that is read once, record by record, with memory for what is open only.
 
-    Iterate it; after that `unfinished`, `books` and `errors` are complete.
+    Iterate it; after that `unfinished`, `counters` and `errors` are complete.
     """
 
     def __init__(self) -> None:
         self.unfinished: list[Record] = []
-        self.books = Books()
+        self.counters = ReadCounters()
         self.errors: list[str] = []
         """One line for each thing named that could not be read."""
         self.on_progress: Callable[[int], object] | None = None
@@ -76,4 +76,4 @@ class Source:
         records = list(self)
         if self.errors:
             raise SourceError("; ".join(self.errors))
-        return Reading(records, self.unfinished, self.books)
+        return Reading(records, self.unfinished, self.counters)

@@ -7,8 +7,8 @@ from typing import Any
 
 from perftrace.core.record import Record
 from perftrace.formats.chrome import decode
-from perftrace.sources.base import Books
-from perftrace.sources.limits import Bounded
+from perftrace.sources.base import ReadCounters
+from perftrace.sources.limits import LimitedReader
 
 _SPACE = re.compile(r"[\s,]*")
 
@@ -21,7 +21,7 @@ def looks_like(beginning: bytes) -> bool:
     return text.startswith(b"{") and b'"traceEvents"' in text
 
 
-def read(path: str, file: Bounded, books: Books) -> Iterator[Record]:
+def read(path: str, file: LimitedReader, counters: ReadCounters) -> Iterator[Record]:
     """Read events; an array needs no closing bracket, as its writer may have been killed.
 
     Raises ValueError where a bound is passed, and where the file is cut inside an event or is no such file, after
@@ -30,12 +30,12 @@ def read(path: str, file: Bounded, books: Books) -> Iterator[Record]:
     events = _Events(file.rest().decode("utf-8-sig", "replace"))
 
     def miss() -> None:
-        books.lines += 1
-        books.miss(path, 1)
+        counters.lines += 1
+        counters.miss(path, 1)
 
     for record in decode(events, miss):
-        books.lines += 1
-        books.used += 1
+        counters.lines += 1
+        counters.used += 1
         yield record
     if events.complaint:
         raise ValueError(events.complaint)

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from perftrace.core.record import Record
-from perftrace.sources.aggregates import Shapes
+from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import Source
-from perftrace.sources.parquet_aggregates import count_runs
+from perftrace.sources.parquet_aggregates import aggregate_runs
 from perftrace.store import parquet
 from perftrace.store.folder import LINES, PARQUET, TraceFile, contents
 
 
 def read_directory(
-    folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]], shapes: Shapes | None = None
+    folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]], shapes: RunAggregates | None = None
 ) -> Iterator[Record]:
     """Give the records of all files, while bots write and others compact or prune: each once.
 
-    What cannot be read is added to the source's errors, what holds no records is noted in its books.
+    What cannot be read is added to the source's errors, what holds no records is noted in its counters.
     read_lines: gives the records of a file of JSON lines. shapes: takes what can be counted in place of being given.
     """
     try:
@@ -25,7 +25,7 @@ def read_directory(
     except OSError as error:
         source.errors.append(f"{folder}: {error.strerror or error}")
         return
-    source.books.skipped += (os.path.join(folder, name) for name in found.foreign)
+    source.counters.skipped += (os.path.join(folder, name) for name in found.other_files)
     if not found.files:
         source.errors.append(f"{folder}: a directory without trace files (*{LINES}, *{PARQUET})")
     counted = set() if shapes is None else _count(found.files, source, shapes)
@@ -47,7 +47,7 @@ def read_directory(
             source.errors.append(f"{path}: {error}")
 
 
-def _count(files: Sequence[TraceFile], source: Source, shapes: Shapes) -> set[Path]:
+def _count(files: Sequence[TraceFile], source: Source, shapes: RunAggregates) -> set[Path]:
     """Count the Parquet files that a store's writer named, in which each record is once; gives those counted.
 
     Where that fails, for a damaged file or without numpy, reading them one by one says more.
@@ -56,21 +56,21 @@ def _count(files: Sequence[TraceFile], source: Source, shapes: Shapes) -> set[Pa
     if not own:
         return set()
     try:
-        counts = count_runs(own, shapes.slowest)
+        counts = aggregate_runs(own, shapes.slowest)
     except (OSError, ValueError, ImportError):
         return set()
     shapes.counts.append(counts)
-    source.books.lines += counts.rows
-    source.books.used += counts.rows
+    source.counters.lines += counts.rows
+    source.counters.used += counts.rows
     source.unfinished += counts.unfinished
     return {file.path for file in own}
 
 
 def read_parquet(path: str | os.PathLike[str], source: Source) -> Iterator[Record]:
-    """Give the records of a Parquet file and keep the source's books: a row counts as a line."""
+    """Give the records of a Parquet file and keep the source's counters: a row counts as a line."""
     for record in parquet.read(path):
-        source.books.lines += 1
-        source.books.used += 1
+        source.counters.lines += 1
+        source.counters.used += 1
         if record.outcome is None:
             source.unfinished.append(record)
         else:

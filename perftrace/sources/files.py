@@ -15,11 +15,11 @@ from typing import BinaryIO, cast
 from perftrace.core.record import Record
 from perftrace.formats.line import parse
 from perftrace.sources import chrome, otlp
-from perftrace.sources.aggregates import Shapes
-from perftrace.sources.base import Books, Source
+from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.base import ReadCounters, Source
 from perftrace.sources.directory import read_directory, read_parquet
 from perftrace.sources.jsonlines import looks_like, read_lines
-from perftrace.sources.limits import Bounded
+from perftrace.sources.limits import LimitedReader
 from perftrace.sources.logfile import LogReader
 from perftrace.sources.parallel import PART, blocks, read_parts
 
@@ -37,11 +37,11 @@ class FileSource(Source):
     not among the records; three times as fast, and large files are read on all cores.
     """
 
-    def __init__(self, paths: Iterable[str], shapes: Shapes | None = None) -> None:
+    def __init__(self, paths: Iterable[str], shapes: RunAggregates | None = None) -> None:
         super().__init__()
         self._shapes = shapes
         self._paths = list(paths)
-        self._logs = LogReader(self.books)
+        self._logs = LogReader(self.counters)
 
     def __iter__(self) -> Iterator[Record]:
         for path in self._paths:
@@ -81,23 +81,23 @@ class FileSource(Source):
             self.errors.append(f"{path}: {error}")
 
     def _records(self, path: str, file: BinaryIO, is_lines: bool) -> Iterator[Record]:
-        used = self.books.used
+        used = self.counters.used
         beginning: bytes = file.peek(_PEEK)  # type: ignore[attr-defined]  # buffered and gzipped files have it
         read = None if is_lines else _reader_of(beginning)
         if read is not None:
-            yield from self._finished(read(path, Bounded(file, isinstance(file, _Gunzipped)), self.books))
+            yield from self._finished(read(path, LimitedReader(file, isinstance(file, _Gunzipped)), self.counters))
             return
         is_json = is_lines or looks_like(beginning)
         encoding = _encoding_of(beginning)
         if self._shapes is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:
             yield from self._count(path, file, self._shapes)
             return
-        watched = _Watched(file, encoding, self.on_progress)
+        watched = _LineReader(file, encoding, self.on_progress)
         if is_json:
-            yield from self._finished(read_lines(path, iter(watched), self.books))
+            yield from self._finished(read_lines(path, iter(watched), self.counters))
         else:
             yield from self._logs.read(path, iter(watched))
-        if self.books.used == used and watched.has_nul and not is_lines:
+        if self.counters.used == used and watched.has_nul and not is_lines:
             self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
 
     def _finished(self, records: Iterable[Record]) -> Iterator[Record]:
@@ -108,19 +108,19 @@ class FileSource(Source):
             else:
                 yield record
 
-    def _count(self, path: str, file: BinaryIO, shapes: Shapes) -> Iterator[Record]:
+    def _count(self, path: str, file: BinaryIO, shapes: RunAggregates) -> Iterator[Record]:
         """Read a log for its numbers: a large file on all cores, if it is one that can be read in parts."""
         # Others cannot open what is standard input here, nor begin in the middle of gzip.
         is_plain = path != "-" and isinstance(file, io.BufferedReader) and file.seekable()
         size = os.fstat(file.fileno()).st_size if is_plain else 0
-        before = self.books.lines
+        before = self.counters.lines
         if size <= PART:
             for block in blocks(file):
-                yield from self._logs.count(path, (block,), shapes, self.books.lines - before)
+                yield from self._logs.count(path, (block,), shapes, self.counters.lines - before)
                 self._progress(len(block))
             return
         for part in read_parts(path, size, shapes.slowest):
-            yield from self._logs.join(part.left, self.books.lines - before)
+            yield from self._logs.merge(part.left, self.counters.lines - before)
             yield from part.records
             shapes.merge(part.shapes)
             self._progress(PART)
@@ -130,7 +130,7 @@ class FileSource(Source):
             self.on_progress(read)
 
 
-def _reader_of(beginning: bytes) -> Callable[[str, Bounded, Books], Iterator[Record]] | None:
+def _reader_of(beginning: bytes) -> Callable[[str, LimitedReader, ReadCounters], Iterator[Record]] | None:
     """Tell by its beginning how to read another tool's file; None for what is a log or our own."""
     if beginning.startswith(b'{"v":'):
         return None
@@ -174,7 +174,7 @@ def _encoding_of(beginning: bytes) -> str:
     return "utf-8"
 
 
-class _Watched:
+class _LineReader:
     """Gives lines, which LF alone ends, without their LF, and tells whether there were characters that no log has.
 
     Bytes that are not of its encoding become U+FFFD. Of an endless line only the first `MAX_LINE` characters are

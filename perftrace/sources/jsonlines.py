@@ -4,23 +4,23 @@ from collections.abc import Iterator
 
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import NewerVersionError, decode
-from perftrace.sources.base import Books
+from perftrace.sources.base import ReadCounters
 
 
-def read_lines(path: str, lines: Iterator[str], books: Books) -> Iterator[Record]:
-    """Read records and keep the books; what is damaged or of a newer version is counted and placed."""
+def read_lines(path: str, lines: Iterator[str], counters: ReadCounters) -> Iterator[Record]:
+    """Read records and keep the counters; what is damaged or of a newer version is counted and placed."""
     for number, raw in enumerate(lines, 1):
-        books.lines += 1
+        counters.lines += 1
         line = raw.removeprefix("\ufeff").strip()
         if not line:
             continue
         try:
             record = decode(line)
         except ValueError as error:
-            books.miss(path, number)
-            books.newer += isinstance(error, NewerVersionError)
+            counters.miss(path, number)
+            counters.newer += isinstance(error, NewerVersionError)
         else:
-            books.used += 1
+            counters.used += 1
             yield record
 
 

@@ -11,7 +11,7 @@ _FREE = 16 << 20
 """Bytes up to which any inflation is harmless."""
 
 
-class Bounded:
+class LimitedReader:
     """Reads a file of another tool, plain or inflated, and refuses what is too much.
 
     Each method raises ValueError where a bound is passed.

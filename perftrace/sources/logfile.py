@@ -27,8 +27,8 @@ from perftrace.formats.line import (
     split_checkpoint,
     split_id,
 )
-from perftrace.sources.aggregates import Shapes
-from perftrace.sources.base import Books
+from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.base import ReadCounters
 
 RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
@@ -60,12 +60,12 @@ def _rebuild(
     return run
 
 
-class Part(NamedTuple):
+class PartState(NamedTuple):
     """What is left of a part of a log when its lines are read."""
 
-    books: Books
-    loose: list[str]
-    given_up: list[_Run]
+    counters: ReadCounters
+    unmatched_lines: list[str]
+    abandoned: list[_Run]
     running: dict[str, _Run]
     names: set[str]
     recent: str
@@ -78,12 +78,12 @@ class LogReader:
     Memory holds what is open, and nothing of what has ended but the last ids.
     """
 
-    def __init__(self, books: Books, *, is_part: bool = False) -> None:
-        self._books = books
-        self._loose: list[str] | None = [] if is_part else None
+    def __init__(self, counters: ReadCounters, *, is_part: bool = False) -> None:
+        self._counters = counters
+        self._unmatched_lines: list[str] | None = [] if is_part else None
         """Lines of runs whose start was not seen, where that may stand in a part before this one."""
         self._running: dict[str, _Run] = {}
-        self._given_up: list[_Run] = []
+        self._abandoned: list[_Run] = []
         self._names: set[str] = set()
         self._specs: dict[tuple[str, str | None, bool], OperationSpec] = {}
         self._recent: set[str] = set()
@@ -98,7 +98,7 @@ class LogReader:
 
         before: how many lines of it have been read already.
         """
-        running, books = self._running, self._books
+        running, counters = self._running, self._counters
         number, used = before, 0
         try:
             for number, text in enumerate(lines, before + 1):
@@ -119,10 +119,10 @@ class LogReader:
                     del running[plain[0]]
                     yield self._plain_end(run, *plain[1:])
         finally:
-            books.lines += number - before
-            books.used += used
+            counters.lines += number - before
+            counters.used += used
 
-    def count(self, path: str, blocks: Iterable[bytes], shapes: Shapes, before: int = 0) -> Iterator[Record]:
+    def count(self, path: str, blocks: Iterable[bytes], shapes: RunAggregates, before: int = 0) -> Iterator[Record]:
         """Read the lines of one file, in UTF-8, block by block: count the usual runs, and give all others as records.
 
         Three times as fast as `read`. blocks: whole lines.
@@ -137,8 +137,8 @@ class LogReader:
                 text = data.decode(errors="replace").removesuffix("\n")
                 yield from self.read(path, text.split("\n"), number)
             else:
-                self._books.lines += lines
-                self._books.used += len(found)
+                self._counters.lines += lines
+                self._counters.used += len(found)
                 yield from self._count(found, shapes)
             number += lines
         self._look_at_plain()
@@ -153,7 +153,7 @@ class LogReader:
             )
         self._plain.clear()
 
-    def _count(self, found: list[PlainLine], shapes: Shapes) -> Iterator[Record]:
+    def _count(self, found: list[PlainLine], shapes: RunAggregates) -> Iterator[Record]:
         """Take the lines of a block; gives the records of those runs that are not as usual.
 
         The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
@@ -195,46 +195,46 @@ class LogReader:
                         shapes.keep(self._plain_end(run, "", took, field or None, value))
                     continue
             self._look_at_plain()
-            self._books.used -= 1  # counted again
+            self._counters.used -= 1  # counted again
             record = self._take("", 0, plain_text(line))
             if record is not None:
                 yield record
         shapes.count_full()
         self._forget()
 
-    def part(self) -> "Part":
+    def part(self) -> "PartState":
         """Give what the reader of the whole needs of a part that was read."""
-        return Part(
-            self._books,
-            self._loose or [],
-            self._given_up,
+        return PartState(
+            self._counters,
+            self._unmatched_lines or [],
+            self._abandoned,
             self._running,
             self._names,
             "\n".join(self._before | self._recent),
         )
 
-    def join(self, part: "Part", before: int) -> Iterator[Record]:
+    def merge(self, part: "PartState", before: int) -> Iterator[Record]:
         """Go on after a part that another reader has read; gives what began before it and ended in it.
 
         before: how many lines of the file stand before the part.
         """
-        used = self._books.used
-        for text in part.loose:
+        used = self._counters.used
+        for text in part.unmatched_lines:
             record = self._take("", 0, text)
             if record is not None:
                 yield record
-        self._books.used = used  # the other reader has counted these lines
-        places = [(file, line + before) for file, line in part.books.first_not_understood]
-        self._books.add(replace(part.books, first_not_understood=places))
+        self._counters.used = used  # the other reader has counted these lines
+        places = [(file, line + before) for file, line in part.counters.first_not_understood]
+        self._counters.add(replace(part.counters, first_not_understood=places))
         self._names |= part.names
-        self._given_up += part.given_up
+        self._abandoned += part.abandoned
         for operation_id, run in part.running.items():
             former = self._running.get(operation_id)
             if former is not None and split_id(operation_id).span:
                 former.checkpoints += run.checkpoints  # two handlers wrote the same line
                 continue
             if former is not None:
-                self._given_up.append(former)
+                self._abandoned.append(former)
             self._running[operation_id] = run
         self._recent.update(part.recent.split("\n"))
         self._forget()
@@ -272,9 +272,9 @@ class LogReader:
             text, line = _unwrap(text) or (text, line)
         if line is None:
             if is_ours(text):
-                self._books.miss(path, number)
+                self._counters.miss(path, number)
             return None
-        self._books.used += 1
+        self._counters.used += 1
         if line.kind == "checkpoint":
             self._reach(line, text)
         elif line.kind == "start":
@@ -285,7 +285,7 @@ class LogReader:
 
     def unfinished(self) -> list[Record]:
         """Give what started and never ended, as records with outcome None."""
-        runs = [*self._given_up, *self._running.values()]
+        runs = [*self._abandoned, *self._running.values()]
         return [self._record(run, split_id(run.operation_id, names=self._names), outcome=None) for run in runs]
 
     def _reach(self, line: Line, text: str) -> None:
@@ -294,8 +294,8 @@ class LogReader:
         if run is None:
             if operation_id in self._recent or operation_id in self._before:
                 return  # written after its finish, by a second handler or a late line
-            if self._loose is not None:
-                self._loose.append(text)
+            if self._unmatched_lines is not None:
+                self._unmatched_lines.append(text)
                 return
             run = self._running[operation_id] = _Run(operation_id, "", "", False)
         run.checkpoints.append((name, description, line.duration_ns, NO_ATTRIBUTES))
@@ -306,7 +306,7 @@ class LogReader:
         if former is not None:
             if split_id(operation_id).span:
                 return  # such an id never starts twice: two handlers wrote the same line
-            self._given_up.append(former)
+            self._abandoned.append(former)
         self._running[operation_id] = _Run(operation_id, description, text[:40], True)
 
     def _finish(self, line: Line, text: str) -> Record | None:
@@ -315,8 +315,8 @@ class LogReader:
         if run is None:
             if operation_id in self._recent or operation_id in self._before:
                 return None
-            if self._loose is not None:
-                self._loose.append(text)
+            if self._unmatched_lines is not None:
+                self._unmatched_lines.append(text)
                 return None
             run = _Run(operation_id, "", "", False)
         return self._ended(run, line, done)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from perftrace.core.record import Record
 from perftrace.formats import otlp_json, otlp_proto
 from perftrace.formats.otlp import record_of
-from perftrace.sources.base import Books
-from perftrace.sources.limits import Bounded
+from perftrace.sources.base import ReadCounters
+from perftrace.sources.limits import LimitedReader
 
 _SIGNALS = (b'"resourceSpans"', b'"resourceLogs"', b'"resourceMetrics"')
 _MESSAGE = re.compile(rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f][\x0a\x12\x1a]").match
@@ -31,7 +31,7 @@ def looks_like_protobuf(beginning: bytes) -> bool:
     return has_controls and bool(_MESSAGE(beginning) or (beginning[:1] < b"\x20" and _MESSAGE(beginning[_PREFIX:])))
 
 
-def read_json(path: str, file: Bounded, books: Books) -> Iterator[Record]:
+def read_json(path: str, file: LimitedReader, counters: ReadCounters) -> Iterator[Record]:
     """Read one document a line, or one that goes over several lines; raises ValueError where a bound is passed."""
     lines = iter(file.line, b"")
     number = 0
@@ -47,7 +47,7 @@ def read_json(path: str, file: Bounded, books: Books) -> Iterator[Record]:
                 rest = file.rest()
                 document = _whole(line + rest)  # not one a line, then
                 lines = iter(io.BytesIO(b"" if document is not None else rest).readline, b"")
-        yield from _records(path, number, document, books)
+        yield from _records(path, number, document, counters)
 
 
 def _whole(text: bytes) -> object:
@@ -58,10 +58,10 @@ def _whole(text: bytes) -> object:
         return None
 
 
-def _records(path: str, number: int, document: object, books: Books) -> Iterator[Record]:
+def _records(path: str, number: int, document: object, counters: ReadCounters) -> Iterator[Record]:
     def miss() -> None:
-        books.lines += 1
-        books.miss(path, number)
+        counters.lines += 1
+        counters.miss(path, number)
 
     if isinstance(document, dict) and "resourceSpans" not in document:
         if not ("resourceLogs" in document or "resourceMetrics" in document):
@@ -69,21 +69,21 @@ def _records(path: str, number: int, document: object, books: Books) -> Iterator
         return  # logs and metrics are other signals
     try:
         for span in otlp_json.decode(document, miss):
-            books.lines += 1
-            books.used += 1
+            counters.lines += 1
+            counters.used += 1
             yield record_of(span)
     except ValueError:
         miss()
 
 
-def read_protobuf(path: str, file: Bounded, books: Books) -> Iterator[Record]:
+def read_protobuf(path: str, file: LimitedReader, counters: ReadCounters) -> Iterator[Record]:
     """Read messages, bare or each behind its length.
 
     Raises ValueError where the bytes are no such messages or a bound is passed, after what could be read.
     """
     data = file.rest()
     if _MESSAGE(data):
-        yield from _spans(path, data, books)
+        yield from _spans(path, data, counters)
         return
     at = 0
     while at < len(data):
@@ -91,15 +91,15 @@ def read_protobuf(path: str, file: Bounded, books: Books) -> Iterator[Record]:
         message = data[at + _PREFIX : at + _PREFIX + size]
         if len(message) < size or at + _PREFIX > len(data):
             raise ValueError(f"cut: byte {at} begins a message of {size} bytes, of which {len(message)} are there")
-        yield from _spans(path, message, books)
+        yield from _spans(path, message, counters)
         at += _PREFIX + size
 
 
-def _spans(path: str, message: bytes, books: Books) -> Iterator[Record]:
+def _spans(path: str, message: bytes, counters: ReadCounters) -> Iterator[Record]:
     for span in otlp_proto.decode(message):
-        books.lines += 1
+        counters.lines += 1
         if span.trace and span.span:
-            books.used += 1
+            counters.used += 1
             yield record_of(span)
         else:
-            books.miss(path, books.lines)
+            counters.miss(path, counters.lines)

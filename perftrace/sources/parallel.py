@@ -9,9 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import BinaryIO, NamedTuple
 
 from perftrace.core.record import Record
-from perftrace.sources.aggregates import Shapes
-from perftrace.sources.base import Books
-from perftrace.sources.logfile import LogReader, Part
+from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.base import ReadCounters
+from perftrace.sources.logfile import LogReader, PartState
 
 PART = 1 << 24
 """Bytes of a part; of shorter files no core needs help."""
@@ -24,9 +24,9 @@ MAX_LINE = 1 << 20
 class Read(NamedTuple):
     """A part that was read: its usual runs counted, the others as records, and what is left."""
 
-    shapes: Shapes
+    shapes: RunAggregates
     records: list[Record]
-    left: Part
+    left: PartState
 
 
 def read_parts(path: str, size: int, slowest: int) -> Iterator[Read]:
@@ -56,7 +56,7 @@ def _be_quiet() -> None:
 
 def _read_part(path: str, start: int, slowest: int) -> Read:
     """Read the lines that begin in a part."""
-    reader, shapes = LogReader(Books(), is_part=True), Shapes(slowest)
+    reader, shapes = LogReader(ReadCounters(), is_part=True), RunAggregates(slowest)
     with open(path, "rb") as file:
         _skip_to(file, start)
         records = list(reader.count(path, blocks(file, start + PART - file.tell()), shapes))

@@ -52,7 +52,7 @@ SELECT name, weight, sum(ended - begun)::BIGINT FROM parts WHERE ended > begun G
 """
 
 
-class Block(NamedTuple):
+class RunGroup(NamedTuple):
     """Runs of one operation, weight and shape."""
 
     name: str
@@ -70,11 +70,11 @@ class Block(NamedTuple):
     """Nanoseconds up to each checkpoint: runs times checkpoints."""
 
 
-class Counts(NamedTuple):
+class StoreAggregates(NamedTuple):
     """What a report needs of the files."""
 
     rows: int
-    blocks: list[Block]
+    blocks: list[RunGroup]
     errors: list[tuple[str, float, str, int]]
     """Failures by operation, weight and type."""
     called: list[tuple[str, float, int]]
@@ -83,7 +83,7 @@ class Counts(NamedTuple):
     unfinished: list[Record]
 
 
-def count_runs(files: Sequence[TraceFile], slowest: int) -> Counts:
+def aggregate_runs(files: Sequence[TraceFile], slowest: int) -> StoreAggregates:
     """Count the records of Parquet files, in which each is once.
 
     slowest: how many of the slowest are given as records. Raises ValueError where a file cannot be read, or holds
@@ -105,7 +105,7 @@ def count_runs(files: Sequence[TraceFile], slowest: int) -> Counts:
             raise ValueError(str(error).splitlines()[0]) from None
 
 
-def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> Counts:
+def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> StoreAggregates:
     ((rows, newest),) = db.execute("SELECT count(*), max(v) FROM runs").fetchall()
     if newest is not None and newest > VERSION:
         raise ValueError(f"records of version {newest}; this reader knows {VERSION}")
@@ -113,7 +113,7 @@ def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> Counts:
     longest = "SELECT duration_ns FROM runs WHERE outcome IS NOT NULL ORDER BY duration_ns DESC"
     ((least,),) = db.execute(f"SELECT min(duration_ns) FROM ({longest} LIMIT {slowest:d})").fetchall()  # noqa: S608  # ours
     order = f"ORDER BY duration_ns DESC, start LIMIT {slowest:d}"
-    return Counts(
+    return StoreAggregates(
         int(rows),
         [],
         db.execute(_ERRORS).fetchall(),
@@ -146,9 +146,9 @@ def _groups(db: "duckdb.DuckDBPyConnection", files: Sequence[TraceFile]) -> Iter
         yield group, ""
 
 
-def _blocks(db: "duckdb.DuckDBPyConnection") -> list[Block]:
+def _blocks(db: "duckdb.DuckDBPyConnection") -> list[RunGroup]:
     return [
-        Block(
+        RunGroup(
             str(name),
             float(weight),
             tuple(map(str, names)),

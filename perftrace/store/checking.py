@@ -6,7 +6,7 @@ from pathlib import Path
 
 from perftrace.formats.jsonl import NewerVersionError, decode
 from perftrace.store import parquet
-from perftrace.store.folder import LONGEST_LINE, TraceFile, contents, taken
+from perftrace.store.folder import LONGEST_LINE, TraceFile, claimed, contents
 
 _BLOCK = 1 << 20
 
@@ -27,7 +27,7 @@ class Inventory:
     oldest_ns: int | None = None
     newest_ns: int | None = None
     """When the oldest and the newest file were last written to: Unix nanoseconds."""
-    foreign: list[str] = field(default_factory=list)
+    other_files: list[str] = field(default_factory=list)
     """Names of what holds no records."""
     errors: list[str] = field(default_factory=list)
     """A line for each file that could not be counted."""
@@ -59,7 +59,7 @@ class FileCheck:
 def inventory(folder: str | os.PathLike[str]) -> Inventory:
     """Count files, bytes and records without reading them through; raises OSError where the folder cannot be read."""
     found = contents(folder)
-    counted = Inventory(foreign=list(found.foreign))
+    counted = Inventory(other_files=list(found.other_files))
     for file in found.files:
         counted.files += 1
         counted.in_use += file.is_lines and file.is_own and _is_in_use(file)
@@ -121,7 +121,7 @@ def _check_lines(path: Path, found: FileCheck) -> None:
 
 
 def _is_in_use(file: TraceFile) -> bool:
-    with taken(file.path) as is_free:
+    with claimed(file.path) as is_free:
         return not is_free and file.path.exists()
 
 

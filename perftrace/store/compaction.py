@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perftrace.formats.jsonl import decode, encode
 from perftrace.store import parquet
-from perftrace.store.folder import LINES, LONGEST_LINE, TraceFile, contents, locked, taken
+from perftrace.store.folder import LINES, LONGEST_LINE, TraceFile, claimed, contents, locked
 
 
 @dataclass
@@ -40,7 +40,7 @@ def compact(folder: str | os.PathLike[str]) -> Compacted:
     done = Compacted()
     for file in (*found.files, *found.replaced):
         if file.is_lines and file.is_own:
-            with taken(file.path) as is_free:
+            with claimed(file.path) as is_free:
                 if not is_free:
                     done.in_use += 1
                     continue

@@ -63,7 +63,7 @@ class Contents:
     """Each record of the store is in one of them; oldest first."""
     replaced: tuple[TraceFile, ...]
     """JSON lines whose Parquet is there: an interrupted compaction left them; no reader looks at them."""
-    foreign: tuple[str, ...]
+    other_files: tuple[str, ...]
     """Names of what holds no records: files of other programs, folders, pipes."""
 
 
@@ -77,7 +77,7 @@ def create(folder: str | os.PathLike[str]) -> tuple[Path, int]:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC, 0o600)
         # Between the two calls another process may take it for a file that nobody uses. Where nothing can be
         # locked at all, nobody touches it.
-        if (take(descriptor) and _is(descriptor, path)) or is_last:
+        if (claim(descriptor) and _is(descriptor, path)) or is_last:
             break
         os.close(descriptor)
         path.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def contents(folder: str | os.PathLike[str]) -> Contents:
     Raises OSError where it cannot be read.
     """
     with locked(folder, exclusive=False, timeout=10.0):
-        found, foreign = [], []
+        found, other_files = [], []
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):  # a compaction's work, among others
@@ -102,11 +102,11 @@ def contents(folder: str | os.PathLike[str]) -> Contents:
                 if stat.S_ISREG(info.st_mode) and entry.name.endswith((LINES, PARQUET)):
                     found.append(TraceFile(Path(folder, entry.name), info.st_size, info.st_mtime_ns))
                 else:
-                    foreign.append(entry.name)
+                    other_files.append(entry.name)
     found.sort(key=lambda file: file.path.name)
     compacted = {file.path for file in found if not file.is_lines}
     replaced = tuple(file for file in found if file.is_lines and file.parquet in compacted)
-    return Contents(tuple(file for file in found if file not in replaced), replaced, tuple(sorted(foreign)))
+    return Contents(tuple(file for file in found if file not in replaced), replaced, tuple(sorted(other_files)))
 
 
 @contextlib.contextmanager
@@ -130,7 +130,7 @@ def locked(folder: str | os.PathLike[str], *, exclusive: bool, timeout: float) -
         os.close(descriptor)
 
 
-def take(descriptor: int) -> bool:
+def claim(descriptor: int) -> bool:
     """CheckpointFields a file as in use for as long as the descriptor is open; tell whether nobody else uses it.
 
     A process that dies lets go of it, however it dies.
@@ -139,7 +139,7 @@ def take(descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def taken(path: Path) -> Iterator[bool]:
+def claimed(path: Path) -> Iterator[bool]:
     """Take a file meanwhile; tell whether it was there and nobody used it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | getattr(os, "O_NONBLOCK", 0))
@@ -148,7 +148,7 @@ def taken(path: Path) -> Iterator[bool]:
         return
     try:
         # It may have been removed between the two calls, by whoever had taken it before.
-        yield take(descriptor) and _is(descriptor, path)
+        yield claim(descriptor) and _is(descriptor, path)
     finally:
         os.close(descriptor)
 

@@ -5,7 +5,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from perftrace.store.folder import TraceFile, contents, locked, taken
+from perftrace.store.folder import TraceFile, claimed, contents, locked
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _BYTES = {f"{prefix}B": 1000**power for power, prefix in enumerate(["", "K", "M", "G", "T"])}
@@ -67,7 +67,7 @@ def prune(folder: str | os.PathLike[str], *, max_age: float | None = None, max_b
 
 def _remove(file: TraceFile, shadow: TraceFile | None) -> bool:
     """Remove a file, the lines that it replaced first; tell whether it was free."""
-    with taken(file.path) as is_free:
+    with claimed(file.path) as is_free:
         if not is_free:
             return False
         with locked(file.path.parent, exclusive=True, timeout=10.0):

@@ -15,13 +15,13 @@ from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record
 from perftrace.core.run import ThreadName
 from perftrace.core.sink import Sink, SinkLike
-from perftrace.core.sink_guard import Outlet
+from perftrace.core.sink_guard import SinkGuard
 from perftrace.core.tracer import Tracer, current, thread
 from perftrace.formats.line import NOTES, Language, Notes
-from perftrace.pipeline.wrapper import Wrapper
+from perftrace.pipeline.wrapper import SinkWrapper
 from perftrace.sinks.log.sink import LOGGER, LogSink
 from perftrace.sinks.memory import MemorySink
-from perftrace.sinks.warnings import Speaking
+from perftrace.sinks.warnings import LocalizedSink
 from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
 tracer = Tracer()
@@ -36,7 +36,7 @@ UNSET = _Unset.UNSET
 
 
 class SinkStats(TypedDict):
-    """The books of one sink: accepted = written + dropped + pending."""
+    """The counters of one sink: accepted = written + dropped + pending."""
 
     name: str
     accepted: int
@@ -92,7 +92,7 @@ def configure(
         _replace_sinks(made)
     if enabled is not UNSET:
         tracer.enabled = bool(enabled)
-        tracer.set_outlets(tracer.outlets)
+        tracer.set_guards(tracer.guards)
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -101,7 +101,7 @@ def flush(timeout: float = 5.0) -> bool:
     Tells whether all was written; False when anything was lost since the last time.
     """
     end = time.monotonic() + timeout
-    done = [outlet.flush(max(0.0, end - time.monotonic())) for outlet in tracer.outlets]
+    done = [guard.flush(max(0.0, end - time.monotonic())) for guard in tracer.guards]
     return all(done)
 
 
@@ -110,17 +110,17 @@ def shutdown(timeout: float = 5.0) -> bool:
 
     Tells whether all was written.
     """
-    outlets = tracer.outlets
-    tracer.set_outlets(())
+    guards = tracer.guards
+    tracer.set_guards(())
     end = time.monotonic() + timeout
-    done = [outlet.close(max(0.0, end - time.monotonic())) for outlet in outlets]
+    done = [guard.close(max(0.0, end - time.monotonic())) for guard in guards]
     return all(done)
 
 
 def stats() -> Stats:
     """Count what was handed to each sink, and what was lost or out of place, since the process started."""
     return {
-        "sinks": [{"name": type(o.sink).__name__, **asdict(o.books())} for o in tracer.outlets],  # type: ignore[typeddict-item]
+        "sinks": [{"name": type(o.sink).__name__, **asdict(o.counters())} for o in tracer.guards],  # type: ignore[typeddict-item]
         "orphans": tracer.orphans,
         "late": tracer.late,
         "unknown_ids": tracer.unknown_ids,
@@ -141,9 +141,9 @@ def records() -> list[Record]:
 
 def _all_sinks() -> Iterator[Sink]:
     """Give the configured sinks, each before what it wraps."""
-    for outlet in tracer.outlets:
-        sink = outlet.sink
-        while isinstance(sink, Wrapper):
+    for guard in tracer.guards:
+        sink = guard.sink
+        while isinstance(sink, SinkWrapper):
             yield sink
             sink = sink.wrapped
         yield sink
@@ -164,24 +164,24 @@ def notes() -> Notes:
 
 def _replace_sinks(sinks: tuple[Sink, ...]) -> None:
     """Install sinks, then close the former ones that are not among them."""
-    former = tracer.outlets
-    kept = {id(outlet.sink): outlet for outlet in former}
-    outlets = tuple(kept.get(id(sink)) or tracer.outlet(sink, report_broken) for sink in sinks)
-    opened: list[Outlet] = []
+    former = tracer.guards
+    kept = {id(guard.sink): guard for guard in former}
+    guards = tuple(kept.get(id(sink)) or tracer.guard(sink, report_broken) for sink in sinks)
+    opened: list[SinkGuard] = []
     try:
-        for outlet in outlets:
-            if outlet not in former:
-                opened.append(outlet)
-                outlet.open()
+        for guard in guards:
+            if guard not in former:
+                opened.append(guard)
+                guard.open()
     except BaseException:
-        for outlet in opened:
-            outlet.close(1.0)
+        for guard in opened:
+            guard.close(1.0)
         raise
-    tracer.set_outlets(outlets)
+    tracer.set_guards(guards)
     _apply_language(_language)
-    for outlet in former:
-        if outlet not in tracer.outlets:
-            outlet.close(5.0)
+    for guard in former:
+        if guard not in tracer.guards:
+            guard.close(5.0)
 
 
 def _known_language(language: Any) -> Language:
@@ -195,7 +195,7 @@ def _apply_language(language: Language) -> None:
     global _language  # noqa: PLW0603  # this module is where global state lives
     _language = language
     for sink in _all_sinks():
-        if isinstance(sink, Speaking) or (isinstance(sink, LogSink) and not sink.chooses_language):
+        if isinstance(sink, LocalizedSink) or (isinstance(sink, LogSink) and not sink.chooses_language):
             sink.language = language
 
 
@@ -240,8 +240,8 @@ def _after_fork() -> None:
     thread.token = ThreadName(thread.token.name, tracer.pid)
     tracer.ids.reseed()
     tracer.set_ids(tracer.ids)
-    for outlet in tracer.outlets:
-        outlet.open_in_child()
+    for guard in tracer.guards:
+        guard.open_in_child()
     # The children of multiprocessing run no `atexit`, only finalizers, which they clear before they call this.
     util = sys.modules.get("multiprocessing.util")
     if util is not None:

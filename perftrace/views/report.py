@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from perftrace.analysis.report import NeverEnded, OperationReport, Report, Run
 from perftrace.formats.line import Language
-from perftrace.sources.base import Books
+from perftrace.sources.base import ReadCounters
 from perftrace.views.table import duration, shorten, table
 
 MAX_NEVER_ENDED = 10
@@ -87,7 +87,7 @@ _OUTCOMES: dict[Language, dict[str | None, str]] = {
 }
 
 
-def report_text(report: Report, books: Books, language: Language) -> str:
+def report_text(report: Report, counters: ReadCounters, language: Language) -> str:
     """Write a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
     words = WORDS[language]
     parts = [_first(report, words), table(words.columns, _rows(report, words), left=(0, 13))]
@@ -107,12 +107,12 @@ def report_text(report: Report, books: Books, language: Language) -> str:
         if len(report.never_ended) > len(shown):
             lines.append("  " + words.more.format(count=len(report.never_ended) - len(shown)))
         parts.append("\n".join(lines) + "\n")
-    if books.first_not_understood:
-        places = "".join(f"  {file}:{line}\n" for file, line in books.first_not_understood)
+    if counters.first_not_understood:
+        places = "".join(f"  {file}:{line}\n" for file, line in counters.first_not_understood)
         parts.append(f"{words.not_understood}\n{places}")
     if report.duplicates:
         parts.append(words.duplicates.format(count=report.duplicates) + "\n")
-    counts = {"lines": books.lines, "used": books.used, "not_understood": books.not_understood}
+    counts = {"lines": counters.lines, "used": counters.used, "not_understood": counters.not_understood}
     parts.append(words.read.format(**counts) + "\n")
     return "\n".join(part for part in parts if part)
 

@@ -16,7 +16,7 @@ class Words(NamedTuple):
     kind: str
     records: str
     written: str
-    foreign: str
+    other_files: str
     compacted: str
     kept: str
     in_use: str
@@ -86,8 +86,8 @@ def stats_text(found: Inventory, language: Language) -> str:
         lines.append(words.records.format(records=found.records))
     if found.oldest_ns is not None and found.newest_ns is not None:
         lines.append(words.written.format(oldest=_moment(found.oldest_ns), newest=_moment(found.newest_ns)))
-    if found.foreign:
-        lines.append(words.foreign.format(names=", ".join(map(escape, found.foreign))))
+    if found.other_files:
+        lines.append(words.other_files.format(names=", ".join(map(escape, found.other_files))))
     return "".join(f"{line}\n" for line in lines)
 
 

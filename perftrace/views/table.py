@@ -4,7 +4,7 @@ import itertools
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from perftrace.analysis.trees import Unused
+from perftrace.analysis.trees import TreeIssues
 from perftrace.formats.line import Language, escape
 
 MAX_NAME = 60
@@ -76,7 +76,7 @@ UNUSED: dict[Language, tuple[str, ...]] = {
 }
 
 
-def unused_text(unused: Unused, language: Language) -> str:
+def unused_text(unused: TreeIssues, language: Language) -> str:
     """Say what does not fit into trees; nothing where all does."""
     counts = zip(UNUSED[language], (unused.duplicates, unused.orphans, unused.clipped), strict=True)
     return "".join("\n" + text.format(count=count) + "\n" for text, count in counts if count)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from perftrace.analysis.trace import Whole
+from perftrace.analysis.trace import TraceDetail
 from perftrace.formats.line import Language
 from perftrace.views.table import duration, shorten, width
 
@@ -37,7 +37,7 @@ WORDS: dict[Language, Words] = {
 }
 
 
-def waterfall_text(found: Whole, language: Language) -> str:
+def waterfall_text(found: TraceDetail, language: Language) -> str:
     """Draw a trace: a line for each run, its bar where it ran, heavy where the end waited for it, cut by checkpoints.
 
     Below it the critical path, by what takes longest, and the gaps of at least 1 % of the whole.
@@ -89,7 +89,7 @@ def _bar(start: int, total: int, begin: int, end: int, heavy: list[tuple[int, in
     return bar
 
 
-def _path_lines(found: Whole, total: int, title: str) -> list[str]:
+def _path_lines(found: TraceDetail, total: int, title: str) -> list[str]:
     sums: dict[tuple[str, str], int] = {}
     for piece in found.path:
         place = (piece.node.name, piece.segment)
@@ -103,7 +103,7 @@ def _path_lines(found: Whole, total: int, title: str) -> list[str]:
     return [title, *rows]
 
 
-def _gap_lines(found: Whole, total: int, title: str) -> list[str]:
+def _gap_lines(found: TraceDetail, total: int, title: str) -> list[str]:
     rows = [
         f"  {duration((gap.end - gap.start) / 1e9):>8}  +{duration((gap.start - found.root.start) / 1e9)}"
         for gap in found.gaps

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from perftrace.analysis.bootstrap import Samples, change_of, correlation_time, students_t
+from perftrace.analysis.bootstrap import WeightedSample, change_of, correlation_time, students_t
 from perftrace.analysis.compare import compare
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
@@ -30,7 +30,7 @@ def durations(generator, count, correlation, factor=1.0):
 
 
 def samples(values):
-    return Samples(values, np.ones(len(values)))
+    return WeightedSample(values, np.ones(len(values)))
 
 
 @pytest.mark.statistics
@@ -77,7 +77,7 @@ def test_the_correlation_time_is_that_of_the_process():
 def test_weights_count_as_so_many_runs():
     """The percentile is that of the runs that sampling stands for."""
     values, weights = np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 8.0])
-    assert float(Samples(values, weights).percentile(0.5)) > 2.2
+    assert float(WeightedSample(values, weights).percentile(0.5)) > 2.2
     assert float(samples(values).percentile(0.5)) == 2.0
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftrace.analysis.filters import Selection, parse_condition, parse_group, parse_time, value_of
+from perftrace.analysis.filters import RecordFilter, parse_condition, parse_group, parse_time, value_of
 from perftrace.core.record import Record
 
 NOW = 1_800_000_000.0
@@ -37,10 +37,10 @@ def test_any_text_is_a_time_or_a_clear_error(text):
 
 def test_groups_are_ranges_or_conditions():
     """One end of a range may be left out; a value may hold dots."""
-    assert parse_group("2h..", NOW) == Selection(since=NOW - 7200)
-    assert parse_group("..1h", NOW) == Selection(until=NOW - 3600)
-    assert parse_group("2h..1h", NOW) == Selection(since=NOW - 7200, until=NOW - 3600)
-    assert parse_group("path=a..b=c", NOW) == Selection(where=(("path", "a..b=c"),))
+    assert parse_group("2h..", NOW) == RecordFilter(since=NOW - 7200)
+    assert parse_group("..1h", NOW) == RecordFilter(until=NOW - 3600)
+    assert parse_group("2h..1h", NOW) == RecordFilter(since=NOW - 7200, until=NOW - 3600)
+    assert parse_group("path=a..b=c", NOW) == RecordFilter(where=(("path", "a..b=c"),))
 
 
 def test_a_record_must_fulfil_all_conditions():
@@ -50,17 +50,17 @@ def test_a_record_must_fulfil_all_conditions():
         error_type="E", pid=7, checkpoints=[("x", "", 0, {"n": 9, "m": 1.5}), ("y", "", 0, {"m": 2.5})],
     )  # fmt: skip
     for selection in (
-        Selection(),
-        Selection("a", NOW, NOW + 1, (("n", "3"), ("ok", "true"), ("m", "2.5"), ("user", "42"), ("key", "42"))),
-        Selection(where=(("outcome", "error"), ("error_type", "E"), ("pid", "7"), ("operation", "a"))),
+        RecordFilter(),
+        RecordFilter("a", NOW, NOW + 1, (("n", "3"), ("ok", "true"), ("m", "2.5"), ("user", "42"), ("key", "42"))),
+        RecordFilter(where=(("outcome", "error"), ("error_type", "E"), ("pid", "7"), ("operation", "a"))),
     ):
         assert list(selection.of([record])) == [record]
     for selection in (
-        Selection("b"),
-        Selection(since=NOW + 1),
-        Selection(until=NOW),
-        Selection(where=(("n", "4"),)),
-        Selection(where=(("none", "None"),)),
+        RecordFilter("b"),
+        RecordFilter(since=NOW + 1),
+        RecordFilter(until=NOW),
+        RecordFilter(where=(("n", "4"),)),
+        RecordFilter(where=(("none", "None"),)),
     ):
         assert list(selection.of([record])) == []
     assert value_of(record, "none") is None

@@ -17,7 +17,7 @@ from perftrace.analysis.compare import compare
 from perftrace.analysis.trend import trend
 from perftrace.analysis.whatif import whatif
 from perftrace.analysis.why import why
-from perftrace.cli import SELDOM
+from perftrace.cli import GC_THRESHOLDS
 from perftrace.core.record import Record
 
 sys.path.append(str(Path(__file__).parents[2]))
@@ -62,7 +62,7 @@ def traces(count):
 
 def main(goals):
     smaller: dict[str, float] = {}
-    gc.set_threshold(*SELDOM)  # as the command line does
+    gc.set_threshold(*GC_THRESHOLDS)  # as the command line does
     print(f"Python {sys.version.split()[0]}")
     for size in SIZES:
         records = traces(size)

@@ -21,7 +21,7 @@ from tests.benchmarks.goals import run
 
 CALLS = 20_000
 """A round is as long as it takes for what a peer leaves to a thread of its own to be paid for within."""
-ROUNDS = 8
+ROUNDS = 5
 """Of all peers by turns, each in a new process; its cost is the least of them, in processor time."""
 CHECKPOINTS = ("get_user", "check_points", "set_state", "send_reply")
 SHAPES = ("sync", "no suspension", "with a value", "one suspension", "four suspensions")

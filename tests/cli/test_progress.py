@@ -43,7 +43,7 @@ def test_a_terminal_sees_how_much_is_read_from_the_first_second_on(clock, log, m
     show(50_000_000)
     assert capsys.readouterr().err == "\r\x1b[Kperftrace: 53 MB read"
     list(source)
-    assert common.tell(source, [log]) == 0
+    assert common.report_read_errors(source, [log]) == 0
     assert capsys.readouterr().err.endswith("\r\x1b[K")
 
 
@@ -52,7 +52,7 @@ def test_nobody_else_sees_it(clock, log, capsys):
     source = common.open_source([log])
     assert source.on_progress is None
     list(source)
-    assert common.tell(source, [log]) == 0
+    assert common.report_read_errors(source, [log]) == 0
     assert capsys.readouterr().err == ""
 
 

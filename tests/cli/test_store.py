@@ -38,7 +38,7 @@ def test_stats_count_what_there_is(folder, capsys):
     assert "\x1b" not in out
     assert run(capsys, "stats", folder)[1].startswith("文件: 2 个，其中 1 个正在写入\n")
     data = json.loads(run(capsys, "stats", folder, "--json")[1])
-    assert (data["command"], data["records"], data["foreign"]) == ("store stats", 2, ["notes\x1b[31m.txt"])
+    assert (data["command"], data["records"], data["other_files"]) == ("store stats", 2, ["notes\x1b[31m.txt"])
 
 
 def test_compact_then_stats_then_report(folder, capsys):

@@ -38,7 +38,7 @@ def make(sink=None):
     tracer, sink, clock = Tracer(), sink or Collector(), StillClock()
     faults = []
     tracer.set_clock(clock)
-    tracer.set_outlets((tracer.outlet(sink, lambda sink, error: faults.append(error)),))
+    tracer.set_guards((tracer.guard(sink, lambda sink, error: faults.append(error)),))
     return tracer, sink, clock, faults
 
 
@@ -131,8 +131,8 @@ def test_a_raising_sink_is_counted_and_reported_once():
     tracer, _, _, faults = make(Broken())
     for _ in range(3):
         tracer.finish(tracer.begin(OperationSpec("a", tracer=tracer), PLAIN, None, ONE))
-    books = tracer.outlets[0].books()
-    assert (books.accepted, books.written, books.dropped, books.errors) == (3, 0, {"error": 3}, 3)
+    counters = tracer.guards[0].counters()
+    assert (counters.accepted, counters.written, counters.dropped, counters.errors) == (3, 0, {"error": 3}, 3)
     assert len(faults) == 1
 
 

@@ -5,14 +5,14 @@ import sys
 
 from tests.conftest import TIMEOUT
 
-BOOKS = """
-def check_books(written=None):
-    books = perftrace.stats()["sinks"][0]
-    lost = sum(books["dropped"].values())
-    assert books["accepted"] == books["written"] + lost + books["pending"], books
+COUNTERS = """
+def check_counters(written=None):
+    counters = perftrace.stats()["sinks"][0]
+    lost = sum(counters["dropped"].values())
+    assert counters["accepted"] == counters["written"] + lost + counters["pending"], counters
     if written is not None:
-        assert books["written"] == written, (books, written)
-    return books
+        assert counters["written"] == written, (counters, written)
+    return counters
 """
 """accepted = written + dropped + pending, and written as an independent count has it."""
 
@@ -25,7 +25,7 @@ def run(code, *arguments, timeout=TIMEOUT, status=0):
             "-X",
             "faulthandler",
             "-c",
-            f"import perftrace, os, sys, time\n{BOOKS}\n{code}",
+            f"import perftrace, os, sys, time\n{COUNTERS}\n{code}",
             *map(str, arguments),
         ],
         capture_output=True,

@@ -97,10 +97,12 @@ def main(seconds):
         tenant.kill()
         tenant.wait()
         assert perftrace.flush(10), perftrace.stats()
-        books = perftrace.stats()["sinks"][0]
-        assert books["accepted"] == books["written"] + books["pending"] + sum(books["dropped"].values()), books
+        counters = perftrace.stats()["sinks"][0]
+        assert counters["accepted"] == counters["written"] + counters["pending"] + sum(counters["dropped"].values()), (
+            counters
+        )
         perftrace.configure(sinks=[])
-    print(f"{books['written']} records, dropped {books['dropped']}")
+    print(f"{counters['written']} records, dropped {counters['dropped']}")
     warm, later = samples[int(SAMPLES * WARM_UP)], samples[-1]
     grown = later[0] / warm[0] - 1
     print(

@@ -55,7 +55,7 @@ def test_killed_at_a_random_moment_all_that_was_acknowledged_is_there(tmp_path, 
         keys = sorted(int(record.key) for record in reading.records)
         assert keys == list(range(len(keys)))
         assert len(keys) >= promised
-        assert reading.books.not_understood <= 1
+        assert reading.counters.not_understood <= 1
         compact(tmp_path)
 
 
@@ -75,7 +75,7 @@ def test_cut_at_each_byte_of_the_last_records_the_others_are_whole(tmp_path, rec
         # A line that lacks but its LF is whole: it is read as the others are.
         done = 2 + (end >= len(head + lines[2]) - 1) + (end >= len(whole) - 1)
         assert [r.name for r in reading.records] == ["用户"] * done + ["next"]
-        assert reading.books.lines == reading.books.used + reading.books.not_understood
+        assert reading.counters.lines == reading.counters.used + reading.counters.not_understood
 
 
 def test_flipped_bits_cost_the_lines_they_are_in_and_no_others(tmp_path, records):
@@ -97,7 +97,7 @@ def test_flipped_bits_cost_the_lines_they_are_in_and_no_others(tmp_path, records
         assert done.errors == []
         after = sources.open(str(folder))
         assert sorted(map(encode, after.records)) == sorted(map(encode, before.records))
-        assert after.books.not_understood == before.books.not_understood
+        assert after.counters.not_understood == before.counters.not_understood
 
 
 def test_a_file_made_read_only_is_written_on(tmp_path):
@@ -188,11 +188,11 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 with perftrace.operation("last"):
     pass
 assert perftrace.flush(10)
-print(check_books()["written"])
+print(check_counters()["written"])
 """,
         tmp_path,
     )
     reading = sources.open(str(tmp_path))
     assert len(reading.records) == int(out)
     assert reading.records[-1].name == "last"
-    assert reading.books.not_understood <= 20
+    assert reading.counters.not_understood <= 20

@@ -104,7 +104,7 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0] * 10
 stop = True
 for one in threads: one.join()
 perftrace.flush(20)
-print(check_books()["written"])
+print(check_counters()["written"])
 """
     written = int(run(code, tmp_path))
     reading = sources.open(str(tmp_path))
@@ -112,7 +112,7 @@ print(check_books()["written"])
     assert (found.count("child"), found.count("grandchild")) == (30, 20)
     assert found.count("thread") == written
     assert len({record.span for record in reading.records}) == len(found)
-    assert reading.books.not_understood == 0
+    assert reading.counters.not_understood == 0
 
 
 def test_a_daemon_by_double_fork_traces_on(tmp_path):

@@ -80,13 +80,13 @@ def receiver():
 
 @pytest.mark.parametrize("serve", [silent, gone, garbage, busy])
 def test_what_cannot_be_brought_out_is_counted_and_the_end_comes_in_time(receiver, serve):
-    """The books balance at any time."""
-    run(f"{SEND}\nassert not whole\nbooks = check_books(0)\n{END}\nassert not done", receiver(serve))
+    """The counters balance at any time."""
+    run(f"{SEND}\nassert not whole\nbooks = check_counters(0)\n{END}\nassert not done", receiver(serve))
 
 
 def test_an_endless_answer_is_cut(receiver):
     """Its status counts; each costs no more than what is read of it."""
-    run(f"{SEND}\nassert whole\ncheck_books(2000)\n{END}\nassert done", receiver(endless))
+    run(f"{SEND}\nassert whole\ncheck_counters(2000)\n{END}\nassert done", receiver(endless))
 
 
 def test_without_a_receiver_the_process_ends_at_once():

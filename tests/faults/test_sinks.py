@@ -1,4 +1,4 @@
-"""Sinks that misbehave, behind a queue and without one: the traced code never notices, and the books are right."""
+"""Sinks that misbehave, behind a queue and without one: the traced code never notices, and the counters are right."""
 
 import pytest
 
@@ -77,8 +77,8 @@ for n in range(60):
     with perftrace.operation("a") as handle:
         perftrace.checkpoint("x")
 perftrace.flush(10)
-books = check_books(bad.out)
-assert books["accepted"] == 60 and books["pending"] == 0, books
+counters = check_counters(bad.out)
+assert counters["accepted"] == 60 and counters["pending"] == 0, counters
 assert perftrace.shutdown(10) in (True, False)
 """
     )
@@ -98,7 +98,7 @@ for n in range(1000):
     with perftrace.operation("a"):
         pass
 for wait in (perftrace.flush, perftrace.shutdown):
-    books = check_books(0) if wait is perftrace.flush else None
+    counters = check_counters(0) if wait is perftrace.flush else None
     before = time.monotonic()
     assert wait(0.3) is False
     assert time.monotonic() - before < 5
@@ -123,8 +123,8 @@ for n in range(500):
         pass
     time.sleep(0.0002)
 assert perftrace.flush(20) is False
-books = check_books(len(seen))
-assert books["dropped"]["full"] > 100, books
+counters = check_counters(len(seen))
+assert counters["dropped"]["full"] > 100, counters
 assert seen == sorted(seen)
 time.sleep(0.5)
 assert perftrace.flush(20) is True
@@ -154,7 +154,7 @@ start(120_000, 220_000)
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 assert grown < 20_000, grown  # kilobytes
 assert seen[0] == 120_000, seen
-check_books(120_000)
+check_counters(120_000)
 """,
     )
 
@@ -188,7 +188,7 @@ threads = [threading.Thread(target=thread, args=(n,)) for n in range(2_000)]
 for one in threads: one.start()
 for one in threads: one.join()
 assert perftrace.flush(30)
-check_books(12_000)
+check_counters(12_000)
 for name, count in (("task", 10_000), ("thread", 2_000)):
     mine = [r for r in seen if r.name == name]
     assert sorted(int(r.key) for r in mine) == list(range(count))

@@ -73,11 +73,11 @@ def test_another_listener_that_raises_leaves_nothing_current(engine, records):
 def test_without_a_sink_or_uninstrumented_nothing_is_done(engine, records):
     """Of engines that were made before, too."""
     instrument("sqlalchemy")
-    outlets = perftrace.tracing.configuration.tracer.outlets
-    perftrace.tracing.configuration.tracer.set_outlets(())
+    guards = perftrace.tracing.configuration.tracer.guards
+    perftrace.tracing.configuration.tracer.set_guards(())
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
-    perftrace.tracing.configuration.tracer.set_outlets(outlets)
+    perftrace.tracing.configuration.tracer.set_guards(guards)
     uninstrument("sqlalchemy")
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))

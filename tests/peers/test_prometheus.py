@@ -30,7 +30,7 @@ def page():
                 perftrace.current_operation().fail("bad")
     with perftrace.operation("running"):
         assert perftrace.flush()
-        yield perftrace.tracing.configuration.tracer.outlets[0].sink.wrapped.port
+        yield perftrace.tracing.configuration.tracer.guards[0].sink.wrapped.port
     perftrace.configure(sinks=[])
 
 

@@ -55,18 +55,18 @@ def run(count):
             pass
 
 
-def books():
+def counters():
     return perftrace.stats()["sinks"][0]
 
 
 def test_all_arrives_in_order_from_another_thread():
-    """The books say so; the traced thread did nothing of it."""
+    """The counters say so; the traced thread did nothing of it."""
     seen = []
     perftrace.configure(sinks=[Background(lambda r: seen.append((r.name, threading.current_thread().name)))])
     run(2000)
     assert perftrace.flush(5)
     assert seen == [(f"op{n}", "perftrace-background") for n in range(2000)]
-    assert books() == {
+    assert counters() == {
         "name": "Background", "accepted": 2000, "written": 2000, "pending": 0, "dropped": {}, "errors": 0,
     }  # fmt: skip
 
@@ -80,11 +80,11 @@ def test_a_full_queue_drops_and_counts(gate, drop, kept):
     for n in range(1, 10):
         with perftrace.operation(f"op{n}"):
             pass
-    assert (books()["pending"], books()["dropped"]) == (4, {"full": 6})
+    assert (counters()["pending"], counters()["dropped"]) == (4, {"full": 6})
     gate.go_on.set()
     assert not perftrace.flush(5)
     assert [r.name for r in gate.records] == [f"op{n}" for n in kept]
-    assert (books()["written"], books()["pending"], books()["dropped"]) == (4, 0, {"full": 6})
+    assert (counters()["written"], counters()["pending"], counters()["dropped"]) == (4, 0, {"full": 6})
     assert perftrace.flush(5)
 
 
@@ -97,7 +97,7 @@ def test_a_sink_that_hangs_holds_up_nobody(gate):
     assert not perftrace.flush(0.01)
     assert not perftrace.shutdown(0.01)
     background.finished(Record("late"))
-    assert background.losses() == {"full": 0, "error": 0, "closed": 1}
+    assert background.dropped() == {"full": 0, "error": 0, "closed": 1}
     assert (background.pending(), gate.closed) == (1, 0)
 
 
@@ -115,7 +115,7 @@ def test_an_exception_of_the_sink_is_a_counted_loss():
     run(3)
     assert not perftrace.flush(5)
     assert seen == ["op0", "op2"]
-    assert (books()["written"], books()["dropped"], background.first_error) == (2, {"error": 1}, "SystemExit: no")
+    assert (counters()["written"], counters()["dropped"], background.first_error) == (2, {"error": 1}, "SystemExit: no")
 
 
 def test_what_the_sink_itself_traces_in_the_worker_is_not_traced():
@@ -181,7 +181,7 @@ def test_a_wrapped_sink_is_known_as_if_it_were_bare(caplog):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_a_forked_child_has_a_worker_and_a_queue_of_its_own(tmp_path):
-    """Nothing of the parent's queue comes out twice; the child's books begin at nothing."""
+    """Nothing of the parent's queue comes out twice; the child's counters begin at nothing."""
     code = """
 import os, perftrace, sys
 from perftrace.pipeline import Background

@@ -26,7 +26,7 @@ def run(clock, name, seconds=0.0, fails=False):
             operation.fail("no")
 
 
-def books():
+def counters():
     return perftrace.stats()["sinks"][0]
 
 
@@ -40,7 +40,7 @@ def test_trouble_brings_out_everything_of_the_last_seconds(clock):
     assert seen == []
     run(clock, "slow", 2)
     assert [r.name for r in seen] == ["neighbour", "slow"]
-    assert (books()["written"], books()["pending"], books()["dropped"]) == (2, 0, {"expired": 1})
+    assert (counters()["written"], counters()["pending"], counters()["dropped"]) == (2, 0, {"expired": 1})
 
 
 def test_one_incident_is_one_dump(clock):
@@ -73,7 +73,7 @@ def test_what_still_runs_is_in_the_dump_by_its_start_and_checkpoints(clock):
         perftrace.checkpoint("holds_the_lock")
         run(clock, "victim", fails=True)
     assert [getattr(event, "name", None) for event in events] == ["culprit", "holds_the_lock", "victim", "victim"]
-    assert books()["pending"] == 1
+    assert counters()["pending"] == 1
 
 
 def test_a_call_or_a_signal_brings_the_ring_out(clock):
@@ -96,7 +96,7 @@ def test_a_call_or_a_signal_brings_the_ring_out(clock):
         assert seen == ["a", "b"]
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert books()["accepted"] == 2
+    assert counters()["accepted"] == 2
 
 
 def test_memory_stays_within_what_was_allowed():
@@ -111,7 +111,7 @@ def test_memory_stays_within_what_was_allowed():
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert held < 2.5e6
-    assert recorder.pending() + recorder.losses()["expired"] == 3000
+    assert recorder.pending() + recorder.dropped()["expired"] == 3000
     assert recorder.pending() > 50
 
 

@@ -27,7 +27,7 @@ def test_a_rate_is_kept_for_each_operation_by_the_time_of_its_runs():
     assert [(r.name, r.sequence, r.weight) for r in kept] == [
         ("a", 0, 1.0), ("a", 1, 1.0), ("a", 2, 1.0), ("b", 0, 1.0), ("a", 10, 8.0), ("a", 12, 2.0),
     ]  # fmt: skip
-    assert sink.losses() == {"rate": 8}
+    assert sink.dropped() == {"rate": 8}
     assert sum(r.weight for r in kept) == 14
 
 

@@ -134,8 +134,8 @@ def test_memory_is_bounded_where_traces_do_not_end(keep):
         with perftrace.operation("bad") as bad:
             bad.fail("x")
     assert "bad" in [r.name for r in kept]
-    books = perftrace.stats()["sinks"][0]
-    assert books["accepted"] == 27 == books["written"] + books["dropped"]["sampled"]
+    counters = perftrace.stats()["sinks"][0]
+    assert counters["accepted"] == 27 == counters["written"] + counters["dropped"]["sampled"]
 
 
 @given(
@@ -150,7 +150,7 @@ def test_what_is_accepted_is_kept_dropped_or_pending(runs, capacity, share):
     for span, (trace, is_root, outcome) in enumerate(runs, 1):
         parent = None if is_root else 99
         sampling.finished(Record("x", trace=trace, span=span, parent=parent, outcome=outcome))
-        assert len(kept) + sampling.losses()["sampled"] + sampling.pending() == span
+        assert len(kept) + sampling.dropped()["sampled"] + sampling.pending() == span
         assert sampling.pending() <= capacity
     sampling.close(1)
     assert sampling.pending() == 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftrace.sinks.http_client import MAX_ANSWER, Poster, check_header, parse_url
+from perftrace.sinks.http_client import MAX_ANSWER, HttpClient, check_header, parse_url
 from tests.sinks.servers import OK, answering, read_request, server
 
 
@@ -62,7 +62,7 @@ def test_headers_that_would_be_others_are_refused(name, value):
 
 
 def poster(url):
-    return Poster(parse_url(url + "/path?x=1"), {"X-Key": "k"})
+    return HttpClient(parse_url(url + "/path?x=1"), {"X-Key": "k"})
 
 
 def test_a_kept_connection_is_used_again_and_made_anew_when_closed():
@@ -148,7 +148,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch):
     """As by other clients; not for what is on this machine."""
     with server(answering(OK)) as (url, requests):
         monkeypatch.setenv("http_proxy", url.replace("http://", "http://me:pw@"))
-        post = Poster(parse_url("http://collector.invalid/v1"), {})
+        post = HttpClient(parse_url("http://collector.invalid/v1"), {})
         assert post.post(gzip.compress(b"x"), 5).status == 200
         post.close()
     assert requests[0].startswith(b"POST http://collector.invalid:80/v1 HTTP/1.1\r\nHost: collector.invalid")

@@ -29,7 +29,7 @@ def test_what_is_traced_is_read_back(tmp_path):
         trace()
     reading = sources.open(str(path))
     assert reading.records[1:] == perftrace.records()
-    assert (reading.books.used, len(reading.records)) == (2, 2)
+    assert (reading.counters.used, len(reading.records)) == (2, 2)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
@@ -43,7 +43,7 @@ def test_a_torn_tail_of_a_killed_process_stays_alone(tmp_path):
     _, *lines = path.read_bytes().splitlines()
     assert [decode(line).name for line in lines] == ["a", "a"]
     reading = sources.open(str(path))
-    assert (len(reading.records), reading.books.not_understood) == (2, 1)
+    assert (len(reading.records), reading.counters.not_understood) == (2, 1)
 
 
 def test_after_close_records_are_counted_as_lost(tmp_path):
@@ -72,13 +72,13 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat("{path}").st_size + 20, hard)
 for _ in range(3): trace()
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 for _ in range(2): trace()
-books = perftrace.stats()["sinks"][0]
-assert (books["accepted"], books["written"], books["dropped"]) == (6, 3, {{"error": 3}}), books
+counters = perftrace.stats()["sinks"][0]
+assert (counters["accepted"], counters["written"], counters["dropped"]) == (6, 3, {{"error": 3}}), counters
 assert perftrace.flush(1) is False
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT, capture_output=True)
     reading = sources.open(str(path))
-    assert (len(reading.records), reading.books.not_understood) == (3, 1)
+    assert (len(reading.records), reading.counters.not_understood) == (3, 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
@@ -96,7 +96,7 @@ if child:
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
     reading = sources.open(str(path))
-    assert reading.books.not_understood == 0
+    assert reading.counters.not_understood == 0
     assert len({record.pid for record in reading.records}) == 2
     assert len({record.span for record in reading.records}) == 400
 
@@ -132,4 +132,4 @@ def test_many_threads_and_a_rotation_lose_nothing(tmp_path):
     perftrace.configure(sinks=[])
     reading = [sources.open(str(file)) for file in tmp_path.glob("*.jsonl") if file.stat().st_size]
     assert sum(len(r.records) for r in reading) == 1600
-    assert sum(r.books.not_understood for r in reading) == 0
+    assert sum(r.counters.not_understood for r in reading) == 0

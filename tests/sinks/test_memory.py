@@ -39,7 +39,7 @@ def run(count=1):
 
 
 def accepted():
-    return [books["accepted"] for books in perftrace.stats()["sinks"]]
+    return [counters["accepted"] for counters in perftrace.stats()["sinks"]]
 
 
 def test_the_books_count_what_the_sink_was_handed_and_no_more():

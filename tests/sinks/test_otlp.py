@@ -97,7 +97,7 @@ def test_logs_that_are_refused_lose_their_records():
     with server(answering(OK), answering(answer(400))) as (url, _):
         sink = OtlpSink(url, checkpoints="logs")
         sink.batch([*RECORDS, Record("bare", trace=1, span=9)])
-        assert sink.losses() == {"refused": 4, "rejected": 0, "unreachable": 0}
+        assert sink.dropped() == {"refused": 4, "rejected": 0, "unreachable": 0}
         assert not sink.close(1)
 
 
@@ -109,7 +109,7 @@ def test_what_is_refused_is_counted_and_told_once(status, caplog):
         sink.language = "en"
         sink.batch(RECORDS)
         sink.batch(RECORDS)
-        assert sink.losses()["refused"] == 8
+        assert sink.dropped()["refused"] == 8
         assert not sink.flush(1)
         assert sink.flush(1)
         sink.close(1)
@@ -161,7 +161,7 @@ def test_what_stays_away_is_given_up_on():
         port = listener.getsockname()[1]
     sink = OtlpSink(f"http://127.0.0.1:{port}", patience=0.1)
     sink.batch(RECORDS)
-    assert sink.losses() == {"refused": 0, "rejected": 0, "unreachable": 4}
+    assert sink.dropped() == {"refused": 0, "rejected": 0, "unreachable": 4}
 
 
 def test_a_receiver_that_cannot_unpack_gets_it_plain():
@@ -176,7 +176,7 @@ def test_a_receiver_that_cannot_unpack_gets_it_plain():
         sink = OtlpSink(url)
         for _ in range(3):
             sink.batch(RECORDS)
-        assert sink.losses()["refused"] == 8
+        assert sink.dropped()["refused"] == 8
         sink.close(1)
     assert [b"Content-Encoding: gzip" in request for request in requests] == [True, False, True, True]
 
@@ -193,7 +193,7 @@ def test_what_is_too_large_is_sent_in_halves():
     with server(small_only) as (url, requests):
         sink = OtlpSink(url)
         sink.batch(RECORDS)
-        assert sink.losses()["refused"] == 1
+        assert sink.dropped()["refused"] == 1
         sink.close(1)
     assert [spans(request) for request in requests] == [
         ["op0", "op1", "op2", "op3"], ["op0", "op1"], ["op0"], ["op1"], ["op2", "op3"], ["op2"], ["op3"],
@@ -219,7 +219,7 @@ def test_partial_success_is_counted(rejected, lost, caplog):
     with server(answering(body)) as (url, _), caplog.at_level(logging.WARNING):
         sink = OtlpSink(url)
         sink.batch(RECORDS)
-        assert sink.losses()["rejected"] == lost
+        assert sink.dropped()["rejected"] == lost
         sink.close(1)
     assert "too\\nold" in caplog.text
 
@@ -244,8 +244,13 @@ def test_behind_a_queue_the_books_balance():
             with perftrace.operation("a"):
                 pass
             perftrace.flush()
-        [books] = perftrace.stats()["sinks"]
-        assert (books["accepted"], books["written"], books["dropped"], books["pending"]) == (3, 2, {"refused": 1}, 0)
+        [counters] = perftrace.stats()["sinks"]
+        assert (counters["accepted"], counters["written"], counters["dropped"], counters["pending"]) == (
+            3,
+            2,
+            {"refused": 1},
+            0,
+        )
         perftrace.configure(sinks=[])
 
 
@@ -264,7 +269,7 @@ def test_closing_waits_for_no_better_times():
         sink.finished(RECORDS[0])
         assert arrived.wait(10)
         assert not sink.close(30)
-        assert sink.losses()["unreachable"] == 1
+        assert sink.dropped()["unreachable"] == 1
 
 
 def test_no_credential_reaches_a_message(caplog, monkeypatch):
@@ -368,7 +373,7 @@ def test_a_server_that_nobody_vouches_for_gets_nothing(authority, caplog):
         sink = OtlpSink(url, patience=0.001)
         sink.batch(RECORDS)
         sink.close(1)
-    assert (sink.losses()["unreachable"], requests) == (4, [])
+    assert (sink.dropped()["unreachable"], requests) == (4, [])
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
 
 

@@ -76,7 +76,7 @@ def test_a_full_file_is_told_once_and_counted(tmp_path, caplog):
         sink.finished(Record(f"op{span}", trace=span, span=span, start=span, duration_ns=1))
     written = len(names(tmp_path / "trace.json"))
     assert 0 < written < 19
-    assert sink.losses() == {"full": 19 - written, "error": 0}
+    assert sink.dropped() == {"full": 19 - written, "error": 0}
     assert not sink.flush(1)
     assert [record.getMessage() for record in caplog.records] == [
         "the file trace.json has reached 0 MB: what comes now is not written, only counted in stats()"
@@ -147,7 +147,7 @@ sink = PerfettoSink({str(tmp_path / "trace.json")!r})
 sink.open()
 for span in range(1, 30):
     sink.finished(Record("op", trace=span, span=span, start=span, duration_ns=1))
-print(sink.losses()["error"])
+print(sink.dropped()["error"])
 assert not sink.close(1)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT, capture_output=True)

@@ -122,16 +122,16 @@ def test_any_name_is_a_label(sink_names):
 
 
 def test_by_its_name_it_stands_behind_a_queue():
-    """From end to end; the books balance."""
+    """From end to end; the counters balance."""
     perftrace.configure(sinks=["prometheus:0"])
     try:
         with perftrace.operation("a"):
             perftrace.checkpoint("m")
         assert perftrace.flush()
-        sink = next(iter(perftrace.tracing.configuration.tracer.outlets)).sink.wrapped
+        sink = next(iter(perftrace.tracing.configuration.tracer.guards)).sink.wrapped
         assert ("perftrace_segment_duration_seconds_count", "a", "m") in samples(page(sink))
-        [books] = perftrace.stats()["sinks"]
-        assert (books["accepted"], books["written"]) == (2, 2)
+        [counters] = perftrace.stats()["sinks"]
+        assert (counters["accepted"], counters["written"]) == (2, 2)
     finally:
         perftrace.configure(sinks=[])
 
@@ -168,7 +168,7 @@ def test_a_forked_child_leaves_the_port_alone():
     code = """
 import os, sys, urllib.request, perftrace
 perftrace.configure(sinks=["prometheus:0"])
-sink = perftrace.tracing.configuration.tracer.outlets[0].sink.wrapped
+sink = perftrace.tracing.configuration.tracer.guards[0].sink.wrapped
 port = sink.port
 child = os.fork()
 if not child:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from perftrace.analysis.report import SLOWEST, report
 from perftrace.sources import parallel
-from perftrace.sources.aggregates import Shapes
+from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.files import FileSource
 from tests.conftest import TIMEOUT, examples
 
@@ -85,7 +85,7 @@ def orderly(draw):
     return "\n".join(found) + "\n"
 
 
-def without_start(found, books):
+def without_start(found, counters):
     """Give what must be the same: all but the order of equals among segments."""
     answer = dataclasses.asdict(found)
     for operation in answer["operations"]:
@@ -95,19 +95,19 @@ def without_start(found, books):
             segment["bottleneck"] = None
     answer["slowest"] = [one["duration"] for one in answer["slowest"]]
     answer["never_ended"].sort(key=lambda one: one["operation_id"])
-    return answer, dataclasses.asdict(books)
+    return answer, dataclasses.asdict(counters)
 
 
 def by_lines(path):
     source = FileSource([path])
-    return without_start(report(source, source.unfinished), source.books)
+    return without_start(report(source, source.unfinished), source.counters)
 
 
 def counted(path):
-    shapes = Shapes(SLOWEST)
+    shapes = RunAggregates(SLOWEST)
     source = FileSource([path], shapes)
     found = report(source, source.unfinished, shapes=shapes)
-    return without_start(found, source.books)
+    return without_start(found, source.counters)
 
 
 @settings(max_examples=examples(300))

@@ -65,7 +65,7 @@ def test_it_is_told_by_its_content(form, pack, file):
     """Plain and gzipped."""
     reading = sources.open(file(pack(form())))
     assert [record.as_dict() for record in reading.records] == [record.as_dict() for record in RECORDS]
-    assert (reading.books.lines, reading.books.used, reading.books.not_understood) == (3, 3, 0)
+    assert (reading.counters.lines, reading.counters.used, reading.counters.not_understood) == (3, 3, 0)
 
 
 @given(st.sampled_from(FORMS), st.integers(0, 2000), st.binary(min_size=1, max_size=8))
@@ -94,7 +94,7 @@ def test_what_is_cut_is_told_and_the_rest_read(form, file):
         source = FileSource([file(data[:end])])
         names = {record.name for record in source}
         assert names <= whole
-        is_told = source.errors or source.books.not_understood or not source.books.used
+        is_told = source.errors or source.counters.not_understood or not source.counters.used
         assert names == whole or is_told or ends_well(form, data[:end])
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_first_line_costs_itself_alone(file):
     lines = as_lines().splitlines(keepends=True)
     source = FileSource([file(lines[0][:-40] + b"\n" + b"".join(lines[1:]))])
     assert [record.name for record in source] == ["op1", "op2"]
-    assert source.books.first_not_understood == [(source._paths[0], 1)]
+    assert source.counters.first_not_understood == [(source._paths[0], 1)]
 
 
 def test_lines_of_other_signals_are_passed_over(file):
@@ -135,7 +135,7 @@ def test_lines_of_other_signals_are_passed_over(file):
         [file(b'{"resourceLogs":[]}\n' + as_lines() + b'{"resourceMetrics":[]}\n{"x":1}\n[]\nnonsense\n')]
     )
     assert len(list(source)) == 3
-    assert (source.books.not_understood, source.books.first_not_understood[0][1]) == (3, 6)
+    assert (source.counters.not_understood, source.counters.first_not_understood[0][1]) == (3, 6)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_it_is_not_is_told(data, file):
     """One line that says why, or a count; no record."""
     source = FileSource([file(data)])
     assert list(source) == []
-    assert source.errors or source.books.not_understood
+    assert source.errors or source.counters.not_understood
 
 
 def test_a_span_without_ids_is_counted(file):
@@ -160,7 +160,7 @@ def test_a_span_without_ids_is_counted(file):
     message.resource_spans[0].scope_spans[0].spans[1].span_id = b""
     source = FileSource([file(message.SerializeToString())])
     assert [record.name for record in source] == ["op0", "op2"]
-    assert source.books.not_understood == 1
+    assert source.counters.not_understood == 1
 
 
 @pytest.mark.parametrize("beginning", [b'{"resourceSpans":[], "x": "', b'[{"ph":"X","name":"', as_message()])

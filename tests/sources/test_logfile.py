@@ -60,7 +60,7 @@ def test_the_log_of_a_running_bot(read):
         ("set_state", "设置用户状态", 104),
         ("send_reply", "发送回复消息", 115),
     ]
-    assert (source.books.lines, source.books.used, source.books.not_understood) == (6, 6, 0)
+    assert (source.counters.lines, source.counters.used, source.counters.not_understood) == (6, 6, 0)
     assert record.start % 10**9 == 864_000_000
 
 
@@ -80,7 +80,7 @@ def test_interleaved_runs_among_other_lines_in_both_languages(read):
         ("b", "2", "ok", 0),
         ("a", "1", "error", 1),
     ]
-    assert (source.books.lines, source.books.used) == (7, 5)
+    assert (source.counters.lines, source.counters.used) == (7, 5)
 
 
 def test_what_never_ended_is_told_with_where_it_stood(read):
@@ -142,8 +142,8 @@ def test_cut_lines_are_counted_and_placed(read):
     """With file and line number."""
     cut = f"x\n{CLOCK}完成: a - b | 耗时: 0.1\n"
     _, source = read(cut, lines("oops"))
-    assert source.books.not_understood == 2
-    assert [(file[-5:], line) for file, line in source.books.first_not_understood] == [("0.log", 2), ("1.log", 1)]
+    assert source.counters.not_understood == 2
+    assert [(file[-5:], line) for file, line in source.counters.first_not_understood] == [("0.log", 2), ("1.log", 1)]
 
 
 def test_wrong_bytes_crlf_and_endless_lines_do_no_harm(read):
@@ -152,7 +152,7 @@ def test_wrong_bytes_crlf_and_endless_lines_do_no_harm(read):
     noise = b"\xff\xfe" * 100 + b"\n" + b"x" * (3 * MAX_LINE) + b"\n"
     records, source = read(noise + sample + noise + sample.replace("快".encode(), b"\xff"))
     assert len(records) == 2
-    assert source.books.lines == 16
+    assert source.counters.lines == 16
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,11 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
 
 def test_open_reads_a_source_whole(tmp_path):
-    """Records, unfinished, books."""
+    """Records, unfinished, counters."""
     path = tmp_path / "x.log"
     path.write_text(SAMPLE, encoding="utf-8")
     reading = sources.open(str(path))
-    assert (len(reading.records), reading.unfinished, reading.books.used) == (1, [], 6)
+    assert (len(reading.records), reading.unfinished, reading.counters.used) == (1, [], 6)
 
 
 def test_gzipped_files_are_read(tmp_path):
@@ -202,7 +202,7 @@ def test_gzipped_files_are_read(tmp_path):
     half = SAMPLE.index("\n") + 1
     path.write_bytes(gzip.compress(SAMPLE[:half].encode()) + gzip.compress(SAMPLE[half:].encode()))
     reading = sources.open(str(path))
-    assert (len(reading.records), reading.books.used) == (1, 6)
+    assert (len(reading.records), reading.counters.used) == (1, 6)
 
 
 def test_a_truncated_gzip_is_read_up_to_there(tmp_path):
@@ -255,7 +255,7 @@ def test_lines_wrapped_in_json_by_a_container_runtime(read, wrap, ascii_):
     """Whatever the key that holds them."""
     wrapped = "".join(json.dumps(wrap(line), ensure_ascii=ascii_) + "\n" for line in SAMPLE.splitlines())
     (record,), source = read(wrapped)
-    assert (record.operation_id, len(record.checkpoints), source.books.used) == (ID, 4, 6)
+    assert (record.operation_id, len(record.checkpoints), source.counters.used) == (ID, 4, 6)
     assert record.start > 0 or "time" not in wrap("")
 
 
@@ -286,7 +286,7 @@ def test_the_time_before_a_line_is_read(read, prefix, expected):
 def test_a_log_in_the_encoding_of_a_chinese_windows_is_read(read):
     """With the clock sign as the escape that such a stream writes."""
     (record,), source = read(SAMPLE.encode("gbk", "backslashreplace"))
-    assert (record.description, source.books.not_understood) == ("用户 12345 点击快速修图按钮", 0)
+    assert (record.description, source.counters.not_understood) == ("用户 12345 点击快速修图按钮", 0)
 
 
 def test_json_lines_are_told_by_their_content(read):
@@ -295,7 +295,7 @@ def test_json_lines_are_told_by_their_content(read):
     records, source = read(line + line.replace('"ok"', "null") + "{oops\n" + line.replace('"v":1', '"v":2'), SAMPLE)
     assert [r.name for r in records] == ["j", "button_click"]
     assert [r.name for r in source.unfinished] == ["j"]
-    assert (source.books.used, source.books.not_understood) == (8, 2)
+    assert (source.counters.used, source.counters.not_understood) == (8, 2)
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=20)
@@ -340,4 +340,4 @@ def test_whatever_is_written_interleaved_is_read_back(tmp_path_factory, runs, la
     source = FileSource([str(path)])
     found = {r.span: (r.name, r.key, r.outcome, [m[:3] for m in r.checkpoints]) for r in source}
     assert found == expected
-    assert source.books.used == len(lines)
+    assert source.counters.used == len(lines)

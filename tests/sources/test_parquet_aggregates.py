@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from perftrace.analysis.report import SLOWEST, report
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
-from perftrace.sources.aggregates import Shapes
+from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.files import FileSource
 from perftrace.store import compact
 from tests.analysis.test_critical_path import run
@@ -66,7 +66,7 @@ def by_records(folder):
 
 
 def counted(folder):
-    shapes = Shapes(SLOWEST)
+    shapes = RunAggregates(SLOWEST)
     source = FileSource([folder], shapes)
     found = report(source, source.unfinished, shapes=shapes)
     assert shapes.counts

@@ -60,7 +60,7 @@ def test_what_is_no_record_stays_beside_it(tmp_path):
     assert kept.read_bytes() == newer + b'\xff\xfe\n{"v":1,"name":"torn\n'
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     reading = sources.open(str(tmp_path))
-    assert (len(reading.records), reading.books.not_understood) == (2, 3)
+    assert (len(reading.records), reading.counters.not_understood) == (2, 3)
     assert compact(tmp_path) == compaction.Compacted()
     assert kept.exists()
 
@@ -111,7 +111,7 @@ compact(sys.argv[1])
     assert names_in(tmp_path) == ["a", "b"]
     compact(tmp_path)
     assert names_in(tmp_path) == ["a", "b"]
-    assert sources.open(str(tmp_path)).books.not_understood == 1
+    assert sources.open(str(tmp_path)).counters.not_understood == 1
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".jsonl", ".parquet"]
 
 

@@ -16,7 +16,7 @@ from perftrace import sources
 from perftrace.cli import main
 from perftrace.store.compaction import compact
 from perftrace.store.directory import DirectorySink
-from perftrace.store.folder import BusyError, contents, locked, taken
+from perftrace.store.folder import BusyError, claimed, contents, locked
 from tests.conftest import TIMEOUT
 
 
@@ -163,14 +163,14 @@ assert not run(100)
 assert not run(10)
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 assert run(10)
-books = perftrace.stats()["sinks"][0]
-assert books["accepted"] == 130 and books["pending"] == 0, books
-print(books["written"], books["dropped"]["error"])
+counters = perftrace.stats()["sinks"][0]
+assert counters["accepted"] == 130 and counters["pending"] == 0, counters
+print(counters["written"], counters["dropped"]["error"])
 """
     result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, timeout=TIMEOUT, check=True)
     written, lost = map(int, result.stdout.split())
     reading = sources.open(str(tmp_path))
-    assert (len(reading.records), reading.books.not_understood) == (written, 1)
+    assert (len(reading.records), reading.counters.not_understood) == (written, 1)
     assert written + lost == 130
     assert 20 < written < 60
 
@@ -245,9 +245,9 @@ def test_a_process_begins_another_file_when_its_own_is_large_or_old(tmp_path, mo
     *former, own = contents(tmp_path).files
     assert len(former) == 2
     for file in former:
-        with taken(file.path) as is_free:
+        with claimed(file.path) as is_free:
             assert is_free
-    with taken(own.path) as is_free:
+    with claimed(own.path) as is_free:
         assert not is_free
 
 
@@ -299,7 +299,7 @@ def test_a_pipe_or_a_folder_with_the_name_of_a_file_is_foreign(tmp_path):
     os.mkfifo(tmp_path / "1.jsonl")
     (tmp_path / "2.jsonl").mkdir()
     (tmp_path / "3.jsonl").symlink_to(tmp_path / "nowhere")
-    assert contents(tmp_path).foreign == ("1.jsonl", "2.jsonl")
+    assert contents(tmp_path).other_files == ("1.jsonl", "2.jsonl")
     assert [r.name for r in sources.open(str(tmp_path)).records] == ["a"]
 
 

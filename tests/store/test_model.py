@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from perftrace import sources
 from perftrace.core.record import Record
-from perftrace.core.sink_guard import Outlet
+from perftrace.core.sink_guard import SinkGuard
 from perftrace.core.tracer import current
 from perftrace.pipeline import Background
 from perftrace.store import DirectorySink, compact, connect, prune
@@ -35,9 +35,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def make(self, number, file_bytes):
         sink = Background(DirectorySink(self.folder, file_bytes=file_bytes), capacity=CAPACITY, interval=60)
-        outlet = Outlet(sink, lambda sink, error: None, current, None, lambda: 0)
-        outlet.open()
-        self.writers[number] = outlet
+        guard = SinkGuard(sink, lambda sink, error: None, current, None, lambda: 0)
+        guard.open()
+        self.writers[number] = guard
         self.given[number] = []
 
     @rule(number=st.integers(0, 1), file_bytes=st.sampled_from([1, 500, 10**9]))
@@ -47,10 +47,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1), count=st.integers(1, 30))
     def trace(self, number, count):
-        outlet = self.writers[number]
-        if outlet is None:
+        guard = self.writers[number]
+        if guard is None:
             return
-        hook = outlet.hook("finished")
+        hook = guard.hook("finished")
         for _ in range(count):
             span = next(spans)
             hook(Record("a", span=span, start=span))
@@ -63,9 +63,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.writers[number].flush(10)
             self.expected |= set(self.given[number])
             self.given[number] = []
-            books = self.writers[number].books()
-            assert books.pending == 0
-            assert books.accepted == books.written + books.dropped.get("full", 0)
+            counters = self.writers[number].counters()
+            assert counters.pending == 0
+            assert counters.accepted == counters.written + counters.dropped.get("full", 0)
 
     @rule(number=st.integers(0, 1))
     def close(self, number):

@@ -175,8 +175,8 @@ def test_only_overridden_hooks_are_called():
         ("PERFTRACE_SINKS", "log, memory", False, "len(p.stats()['sinks']) == 2"),
         ("PERFTRACE_SINKS", "nonsense", True, "[s['name'] for s in p.stats()['sinks']] == ['LogSink']"),
         ("PERFTRACE_SINKS", "", False, "[s['name'] for s in p.stats()['sinks']] == ['LogSink']"),
-        ("PERFTRACE_LANGUAGE", "en", False, "p.tracing.configuration.tracer.outlets[0].sink.language == 'en'"),
-        ("PERFTRACE_LANGUAGE", "fr", True, "p.tracing.configuration.tracer.outlets[0].sink.language == 'zh'"),
+        ("PERFTRACE_LANGUAGE", "en", False, "p.tracing.configuration.tracer.guards[0].sink.language == 'en'"),
+        ("PERFTRACE_LANGUAGE", "fr", True, "p.tracing.configuration.tracer.guards[0].sink.language == 'zh'"),
         ("PERFTRACE_ENABLED", "0", False, "not p.tracing.configuration.tracer.live"),
         ("PERFTRACE_ENABLED", "on", False, "p.tracing.configuration.tracer.live"),
         ("PERFTRACE_ENABLED", "maybe", True, "p.tracing.configuration.tracer.live"),
@@ -210,7 +210,7 @@ def test_entry_points_of_other_packages_are_names(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[perftrace.sinks]\nplug = plug:Plug\nbad = plug:bad\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     perftrace.configure(sinks=["plug", "plug:a:b"])
-    assert [outlet.sink.text for outlet in tracer.outlets] == ["none", "a:b"]
+    assert [guard.sink.text for guard in tracer.guards] == ["none", "a:b"]
     with pytest.raises(TypeError, match="bad"):
         perftrace.configure(sinks=["bad"])
     with pytest.raises(

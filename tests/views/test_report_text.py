@@ -5,7 +5,7 @@ import pytest
 from perftrace.analysis.report import report
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
-from perftrace.sources.base import Books
+from perftrace.sources.base import ReadCounters
 from perftrace.views.report import report_text
 from perftrace.views.table import MAX_NAME, duration, shorten, table, width
 
@@ -50,7 +50,7 @@ def test_the_whole_report():
     marks = [("get_user", "", 51 * MS, NO_ATTRIBUTES)]
     done = Record("click", given_id="click_1", duration_ns=115 * MS, checkpoints=marks, outcome="error")
     hanging = [Record("click", given_id=f"click_{n}", outcome=None, checkpoints=marks[: n % 2]) for n in range(2, 15)]
-    text = report_text(report([done], hanging), Books(20, 17, 1, [("a.log", 3)]), "en")
+    text = report_text(report([done], hanging), ReadCounters(20, 17, 1, [("a.log", 3)]), "en")
     assert (
         text
         == """\

@@ -42,7 +42,7 @@ class LogSink(Sink):
         self._words = WORDS[language]
         self._language = language
 
-    def wants(self) -> bool:
+    def is_enabled(self) -> bool:
         """Tell whether at least failed and slow operations would be logged."""
         return _listening(logging.WARNING)
 

@@ -159,8 +159,8 @@ def test_a_broken_standard_error_loses_lines_and_counts_them(stderr):
 import os, sys
 {make}
 {TRACE}
-books = perftrace.stats()["sinks"][0]
-assert books["accepted"] == 2 and books["dropped"] == {{"error": 2}}, books
+counters = perftrace.stats()["sinks"][0]
+assert counters["accepted"] == 2 and counters["dropped"] == {{"error": 2}}, counters
 assert perftrace.flush(1) is False
 os._exit(0)
 """
