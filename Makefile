@@ -16,7 +16,7 @@ READY = $(VENV)/.ready-$(KEY)
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: venv static tests demo quickstart test faults test-peers docs soak ci lint types bench matrix clean help
+.PHONY: venv coverage static tests demo quickstart test faults test-peers docs soak ci lint types bench matrix clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -47,7 +47,7 @@ ci: $(READY)  ## what must be green before anything lands
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse static tests
 
 static: lint types docs
-tests: test
+tests: test coverage
 	@$(MAKE) --no-print-directory matrix
 
 lint: $(READY)  ## style and format
@@ -56,6 +56,13 @@ lint: $(READY)  ## style and format
 
 types: $(READY)  ## strict type check
 	$(PY) -m mypy
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m basedpyright --verifytypes perftrace --ignoreexternal > $(VENV)/types.txt || { cat $(VENV)/types.txt; exit 1; }
+
+coverage: $(READY)  ## how much of the code the tests run, held at what it is
+	$(PY) -m coverage erase
+	HYPOTHESIS_PROFILE=quick $(PY) -m coverage run --branch -m pytest -n $(WORKERS) --dist worksteal -m "not types"
+	$(PY) -m coverage combine -q
+	$(PY) -m coverage report --skip-covered
 
 bench:  ## what perftrace costs beside its peers, as ratios; ten minutes
 	@$(MAKE) --no-print-directory venv VENV=.venv-bench GROUP=bench

@@ -1,5 +1,7 @@
 """Tells why a bot or async service is slow, and which step to fix first."""
 
+from typing import Final
+
 from perftrace.core.events import Checkpoint, Link, Reached, Started
 from perftrace.core.record import Event, Operation, Record
 from perftrace.core.sink import Sink
@@ -13,9 +15,9 @@ from perftrace.tracing.propagation import bind, extract, inject
 
 __version__ = "0.1.0.dev0"
 
-checkpoint = tracer.checkpoint
-annotate = tracer.annotate
-current_operation = tracer.current_operation
+checkpoint: Final = tracer.checkpoint
+annotate: Final = tracer.annotate
+current_operation: Final = tracer.current_operation
 
 __all__ = [
     "Checkpoint",

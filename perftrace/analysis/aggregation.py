@@ -63,7 +63,7 @@ class Tally:
     def __init__(self, by: str | None = None, slowest: int = 0) -> None:
         self.by = by
         self.operations: dict[Group, dict[float, OperationStats]] = {}
-        self.duplicates = 0
+        self.duplicates: int = 0
         self._groups: Counter[str] = Counter()
         self._slowest = slowest
         self._longest: list[tuple[int, int, Record]] = []

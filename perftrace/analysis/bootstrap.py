@@ -28,7 +28,7 @@ class WeightedSample:
         import numpy as np
 
         order = np.argsort(values, kind="stable")
-        self.count = len(values)
+        self.count: int = len(values)
         self._time: float | None = None
         self._values, self._weights = values, weights
         self._ordered = values[order]

@@ -37,6 +37,8 @@ class WeightedValues:
             ((value, weight) for weight, values in groups.items() for value in values), counted.items()
         )
         self.largest: int | None = None
+        self.count: int
+        self.total: float
         self._ends: list[float] | None = None
         """How many numbers there are up to each one; None where all weigh 1."""
         self._unordered: NDArray[int64] | None = None

@@ -93,7 +93,7 @@ class Trace:
 
     def __init__(self, root: Node) -> None:
         self.root = root
-        self.nodes = [node for node in root.walk() if node.is_awaited]
+        self.nodes: list[Node] = [node for node in root.walk() if node.is_awaited]
         self.consumed: set[int] = set()
 
     def calls(self) -> Iterator[tuple[Node, list[Node]]]:

@@ -18,12 +18,12 @@ class Node:
     __slots__ = ("children", "end", "is_awaited", "parent", "record", "start")
 
     def __init__(self, record: Record) -> None:
-        self.record = record
+        self.record: Record = record
         self.parent: Node | None = None
         self.children: list[Node] = []
-        self.start = record.start
-        self.end = record.start + max(0, record.duration_ns)
-        self.is_awaited = True
+        self.start: int = record.start
+        self.end: int = record.start + max(0, record.duration_ns)
+        self.is_awaited: bool = True
 
     def __repr__(self) -> str:
         return f"Node({self.record.name!r}, {self.start}, {self.end})"
@@ -70,11 +70,11 @@ class Forest:
     """All traces of a source."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self.duplicates = 0
+        self.duplicates: int = 0
         """Records left out, as one with the same trace and span was there."""
-        self.orphans = 0
+        self.orphans: int = 0
         """Runs whose parent is not in the source: they count as roots."""
-        self.clipped = 0
+        self.clipped: int = 0
         """Runs of another process than their caller's that lie outside of its time."""
         nodes: dict[tuple[int, int], Node] = {}
         anonymous: list[Node] = []

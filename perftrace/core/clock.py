@@ -1,7 +1,7 @@
 """The clocks that a tracer reads: whole nanoseconds."""
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -17,5 +17,5 @@ class Clock(Protocol):
 class SystemClock:
     """The clocks of the machine."""
 
-    monotonic_ns = staticmethod(time.perf_counter_ns)
-    wall_ns = staticmethod(time.time_ns)
+    monotonic_ns: Final = staticmethod(time.perf_counter_ns)
+    wall_ns: Final = staticmethod(time.time_ns)

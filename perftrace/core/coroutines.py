@@ -13,51 +13,51 @@ from perftrace.core.values import Outcome
 class _Timed:
     """What coroutines and generators of every kind share."""
 
-    __slots__ = ("__weakref__", "_current", "_details", "_inner", "_run", "_spec")
+    __slots__ = ("__weakref__", "current", "details", "inner", "run", "spec")
 
-    _spec: OperationSpec
-    _details: CallDetails
-    _inner: Any
+    spec: OperationSpec
+    details: CallDetails
+    inner: Any
     """What is timed."""
-    _run: Run | None
+    run: Run | None
     """Its operation, once it has begun."""
-    _current: Run | None
+    current: Run | None
     """What is current inside, while it is suspended."""
 
-    def _enter(self) -> CurrentToken:
+    def enter(self) -> CurrentToken:
         """Make current what was so when the body was suspended; at first, its own operation."""
-        run = self._run
-        tracer: Tracer = self._spec.tracer
+        run = self.run
+        tracer: Tracer = self.spec.tracer
         if run is None:
-            self._run = self._current = tracer.begin(self._spec, self._details, get_current(), thread.token)
+            self.run = self.current = tracer.begin(self.spec, self.details, get_current(), thread.token)
         elif run.duration_ns is None:
             run.resume_step(thread.token, tracer.now())
-        return set_current(self._current)
+        return set_current(self.current)
 
-    def _suspend(self, token: CurrentToken) -> None:
+    def suspend(self, token: CurrentToken) -> None:
         """Restore the caller's context after a step that did not end the body."""
-        self._current = get_current()
+        self.current = get_current()
         reset_current(token)
-        run = self._run
+        run = self.run
         if run is not None and run.duration_ns is None:
-            run.end_step(self._spec.tracer.now())
+            run.end_step(self.spec.tracer.now())
 
-    def _end(self, token: CurrentToken, error: BaseException | None, outcome: Outcome | None = None) -> None:
+    def end(self, token: CurrentToken, error: BaseException | None, outcome: Outcome | None = None) -> None:
         """Restore the caller's context and finish the operation, once."""
         reset_current(token)
-        if self._run is not None:
-            self._spec.tracer.finish(self._run, error, outcome)
+        if self.run is not None:
+            self.spec.tracer.finish(self.run, error, outcome)
 
     @property
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the body has started and not ended."""
-        return self._run is not None and self._run.duration_ns is None
+        return self.run is not None and self.run.duration_ns is None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        return getattr(self.inner, name)
 
     def __repr__(self) -> str:
-        return f"<timed {self._inner!r}>"
+        return f"<timed {self.inner!r}>"
 
 
 class _Stepped(_Timed):
@@ -72,18 +72,18 @@ class _Stepped(_Timed):
 
     def send(self, value: Any = None, exception: tuple[Any, ...] = ()) -> Any:
         """Run to the next suspension; `exception`, as `throw` takes it, is raised at the present one."""
-        # `_enter`, `_suspend` and `_end` inline: calls of them cost a tenth of a coroutine that is suspended once.
-        spec = self._spec
+        # `enter`, `suspend` and `end` inline: calls of them cost a tenth of a coroutine that is suspended once.
+        spec = self.spec
         tracer: Tracer = spec.tracer
-        run = self._run
+        run = self.run
         if run is None:
-            run = self._run = self._current = tracer.begin(spec, self._details, get_current(), thread.token)
+            run = self.run = self.current = tracer.begin(spec, self.details, get_current(), thread.token)
         elif run.duration_ns is None:
             run.running_on = thread.token
             run.step_begun_ns = tracer.now()
-        token = set_current(self._current)
+        token = set_current(self.current)
         try:
-            result = self._inner.throw(*exception) if exception else self._inner.send(value)
+            result = self.inner.throw(*exception) if exception else self.inner.send(value)
         except StopIteration:
             reset_current(token)
             tracer.finish(run)
@@ -92,7 +92,7 @@ class _Stepped(_Timed):
             reset_current(token)
             tracer.finish(run, error)
             raise
-        self._current = get_current()
+        self.current = get_current()
         reset_current(token)
         if run.duration_ns is None:
             run.end_step(tracer.now())
@@ -102,28 +102,28 @@ class _Stepped(_Timed):
 
     def throw(self, *exception: Any) -> Any:
         """Raise an exception at the suspension and run on to the next one."""
-        if self._run is None:  # never started: no body runs, so there is nothing to time
-            return self._inner.throw(*exception)
+        if self.run is None:  # never started: no body runs, so there is nothing to time
+            return self.inner.throw(*exception)
         return self.send(None, exception)
 
     def close(self) -> Any:
         """End the body where it stands; one that never started makes no record."""
-        if not self._is_open:
-            return self._inner.close()
-        token = self._enter()
+        if not self.is_open:
+            return self.inner.close()
+        token = self.enter()
         try:
-            result = self._inner.close()
+            result = self.inner.close()
         except BaseException as error:
-            self._end(token, error)
+            self.end(token, error)
             raise
-        self._end(token, None, "closed")
+        self.end(token, None, "closed")
         return result
 
     def __iter__(self) -> "_Stepped":
         return self
 
     def __del__(self) -> None:
-        run = self._run
+        run = self.run
         if run is not None and run.duration_ns is None:
             # In a context of its own: a collection may run this in the midst of `ContextVar.set`, which CPython 3.11
             # does not survive.
@@ -159,26 +159,26 @@ class TimedAsyncGenerator(_Timed, AsyncGenerator[Any, Any]):
     __slots__ = ()
 
     def __anext__(self) -> "AsyncGeneratorStep":
-        return AsyncGeneratorStep(self, self._inner.__anext__())
+        return AsyncGeneratorStep(self, self.inner.__anext__())
 
     def asend(self, value: Any) -> "AsyncGeneratorStep":
         """Send a value and run to the next one."""
-        return AsyncGeneratorStep(self, self._inner.asend(value))
+        return AsyncGeneratorStep(self, self.inner.asend(value))
 
     def athrow(self, *exception: Any) -> Any:
         """Raise an exception at the suspension and run on to the next value."""
-        inner = self._inner.athrow(*exception)
-        return inner if self._run is None else AsyncGeneratorStep(self, inner)
+        inner = self.inner.athrow(*exception)
+        return inner if self.run is None else AsyncGeneratorStep(self, inner)
 
     def aclose(self) -> Any:
         """End the body where it stands; one that never started makes no record."""
-        inner = self._inner.aclose()
-        return AsyncGeneratorStep(self, inner, closes=True) if self._is_open else inner
+        inner = self.inner.aclose()
+        return AsyncGeneratorStep(self, inner, closes=True) if self.is_open else inner
 
     def __del__(self) -> None:
         # The event loop closes the inner generator in a task of its own; here, nobody reads on.
-        if self._is_open:
-            copy_context().run(self._spec.tracer.finish, self._run, None, "closed")
+        if self.is_open:
+            copy_context().run(self.spec.tracer.finish, self.run, None, "closed")
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -207,36 +207,36 @@ class AsyncGeneratorStep(Coroutine[Any, Any, Any]):
 
     def _step(self, resume: Callable[..., Any], *args: Any) -> Any:
         owner = self._owner
-        token = owner._enter()
+        token = owner.enter()
         try:
             result = resume(*args)
         except StopIteration:  # a value, or the end of `aclose`
             if self._closes:
-                owner._end(token, None, "closed")
+                owner.end(token, None, "closed")
             else:
-                owner._suspend(token)
+                owner.suspend(token)
             raise
         except StopAsyncIteration:
-            owner._end(token, None)
+            owner.end(token, None)
             raise
         except BaseException as error:
-            owner._end(token, error)
+            owner.end(token, error)
             raise
-        owner._suspend(token)
+        owner.suspend(token)
         return result
 
     def close(self) -> None:
         """Give the step up; from CPython 3.13 on this runs the body's clean-up."""
-        if not self._owner._is_open:
+        if not self._owner.is_open:
             self._inner.close()
             return
-        token = self._owner._enter()
+        token = self._owner.enter()
         try:
             self._inner.close()
         except BaseException as error:
-            self._owner._end(token, error)
+            self._owner.end(token, error)
             raise
-        self._owner._suspend(token)
+        self._owner.suspend(token)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self  # it has all of a generator's methods that `await` uses
@@ -253,8 +253,8 @@ def time_steps(
 ) -> Any:
     """Make what times a coroutine or generator; its operation begins with the first step."""
     timed: Any = kind()  # filled in here, past a constructor of its own, as `Tracer.begin` does
-    timed._spec = spec
-    timed._details = details
-    timed._inner = inner
-    timed._run = timed._current = None
+    timed.spec = spec
+    timed.details = details
+    timed.inner = inner
+    timed.run = timed.current = None
     return timed

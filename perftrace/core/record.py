@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from perftrace.core.events import Checkpoint, Link, Reached, Started
 from perftrace.core.run import (
@@ -315,7 +315,8 @@ Event: TypeAlias = Started | Reached | Record
 """What a sink receives."""
 
 set_run: Any = _View.__dict__["_run"].__set__  # past the immutability
-new_record, _new_tuple = object.__new__, tuple.__new__
+new_record: Final = object.__new__
+_new_tuple = tuple.__new__
 
 
 def _rebuild(fields: dict[str, Any]) -> Record:
@@ -424,4 +425,4 @@ def handle_of(run: Run) -> Operation:
 
 def run_of(operation: Operation) -> Run:
     """Return the run that a handle stands for."""
-    return operation._run
+    return operation._run  # noqa: SLF001  # its other half

@@ -21,8 +21,8 @@ class ThreadName:
     __slots__ = ("loop", "name", "pid")
 
     def __init__(self, name: str, pid: int = 0) -> None:
-        self.name = name
-        self.pid = pid
+        self.name: str = name
+        self.pid: int = pid
         self.loop: Any = None
         """The event loop of the last task in which an operation began: where to look first for the next one's."""
 

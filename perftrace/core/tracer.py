@@ -1,12 +1,11 @@
 """The tracer: the one start and the one finish of every operation, and what is current."""
 
-import asyncio
 import os
 import threading
-from asyncio import CancelledError
+from asyncio import CancelledError, _get_running_loop, current_task
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.events import Reached, Started
@@ -36,27 +35,28 @@ class RemoteParent:
     __slots__ = ("ids",)
 
     def __init__(self, trace: int, span: int) -> None:
-        self.ids = (trace, span)
+        self.ids: tuple[int, int] = (trace, span)
 
 
 class _Thread(threading.local):
     """The running thread's own token, made once a thread."""
 
     def __init__(self) -> None:
-        self.token = ThreadName(threading.current_thread().name, os.getpid())
+        self.token: ThreadName = ThreadName(threading.current_thread().name, os.getpid())
 
 
-thread = _Thread()
+thread: Final = _Thread()
 current: ContextVar[Any] = ContextVar("perftrace_current", default=None)
 """The `Run` of the operation that code runs in, or None; where a task outlives it, it has ended. The one context
 variable of the package."""
 CurrentToken: TypeAlias = "Token[Any]"
-get_current, set_current, reset_current = current.get, current.set, current.reset
+get_current: Final = current.get
+set_current: Final = current.set
+reset_current: Final = current.reset
 
 _PARENTS = (Run, RemoteParent)
 # Past NamedTuple's own constructor, which costs more than twice as much.
 _new_tuple = tuple.__new__
-_get_running_loop, _current_task = asyncio._get_running_loop, asyncio.current_task
 
 
 def outcome_of(error: BaseException) -> Outcome:
@@ -76,15 +76,6 @@ class NullRun(Run):
 
     __slots__ = ()
 
-    def __init__(self, tracer: "Tracer") -> None:
-        self.spec = OperationSpec("", tracer=tracer)
-        self.details = NO_DETAILS
-        self.ids = (0, 0)
-        self.operation_id = ""
-        self.running_on = self.accounts_to = self.parent_context = None
-        self.checkpoints = ()
-        self.begun_ns = self.duration_ns = self.start = 0  # it has ended before it began
-
     def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> None:
         """Count it."""
         self.spec.tracer.reentrant += 1
@@ -96,6 +87,18 @@ class NullRun(Run):
     def fail(self, text: str) -> None:
         """Count it."""
         self.spec.tracer.reentrant += 1
+
+
+def _make_null_run(tracer: "Tracer") -> NullRun:
+    run = NullRun()
+    run.spec = OperationSpec("", tracer=tracer)
+    run.details = NO_DETAILS
+    run.ids = 0, 0
+    run.operation_id = ""
+    run.running_on = run.accounts_to = run.parent_context = None
+    run.checkpoints = ()
+    run.begun_ns = run.duration_ns = run.start = 0  # it has ended before it began
+    return run
 
 
 def _delivery(hooks: list[Hook]) -> Hook | None:
@@ -155,34 +158,56 @@ class Tracer:
         "wall_ns",
     )
 
+    clock: Clock
+    doubled_ids: int
+    """Second starts of a running id and second ends of an ended one."""
+    eager_ids: bool
+    """Whether ids are drawn at the start, not when somebody reads them."""
+    enabled: bool
+    guards: tuple[SinkGuard, ...]
+    idle: Callable[[], bool] | None
+    """Asks whether no sink would write anything; None where one of them does not say."""
+    ids: Ids
+    late: int
+    """Checkpoints, annotations and ends of operations that had ended."""
+    live: bool
+    """Whether any sink takes anything."""
+    misplaced: int
+    """Blocks that closed where another operation was current."""
+    now: Callable[[], int]
+    null_run: NullRun
+    on_finished: Hook | None
+    on_reached: Hook | None
+    on_started: Hook | None
+    orphans: int
+    """Checkpoints and annotations where no operation was current."""
+    overflowed_checkpoints: int
+    """Checkpoints beyond the cap of an operation."""
+    pid: int
+    reentrant: int
+    """Operations and checkpoints of a sink's own work."""
+    sequence: int
+    """Finished operations."""
+    span_id: Callable[[], int]
+    trace_id: Callable[[], int]
+    unknown_ids: int
+    """Calls of the explicit API with an id that does not run."""
+    wall_ns: Callable[[], int]
+
     def __init__(self) -> None:
         self.reset_counters()
         self.enabled = True
         self.pid = os.getpid()
         self.set_clock(SystemClock())
         self.set_ids(RandomIds())
-        self.null_run = NullRun(self)
-        self.guards: tuple[SinkGuard, ...] = ()
+        self.null_run = _make_null_run(self)
+        self.guards = ()
         self.set_guards(())
 
     def reset_counters(self) -> None:
         """Begin to count anew."""
-        self.sequence = 0
-        """Finished operations."""
-        self.orphans = 0
-        """Checkpoints and annotations where no operation was current."""
-        self.late = 0
-        """Checkpoints, annotations and ends of operations that had ended."""
-        self.overflowed_checkpoints = 0
-        """Checkpoints beyond the cap of an operation."""
-        self.misplaced = 0
-        """Blocks that closed where another operation was current."""
-        self.reentrant = 0
-        """Operations and checkpoints of a sink's own work."""
-        self.unknown_ids = 0
-        """Calls of the explicit API with an id that does not run."""
-        self.doubled_ids = 0
-        """Second starts of a running id and second ends of an ended one."""
+        self.sequence = self.orphans = self.late = self.overflowed_checkpoints = 0
+        self.misplaced = self.reentrant = self.unknown_ids = self.doubled_ids = 0
 
     def set_clock(self, clock: Clock) -> None:
         """Read the time there from now on."""
@@ -257,12 +282,12 @@ class Tracer:
         # Asking for the loop costs 3.11 a system call, 0.15 µs: first a look where this thread's last task was. And
         # asking for the loop before the task: current_task() raises where there is no loop, which costs 1 µs.
         loop = thread.loop
-        task = None if loop is None else _current_task(loop)
+        task = None if loop is None else current_task(loop)
         if task is None:
             loop = _get_running_loop()
             if loop is not None:
                 thread.loop = loop
-                task = _current_task(loop)
+                task = current_task(loop)
         if task is not None:
             run.task = task.get_name()
         wall_ns, read_clock = self.wall_ns, self.now

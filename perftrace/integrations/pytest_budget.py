@@ -1,13 +1,13 @@
 """`@pytest.mark.perftrace(budget="50ms", max_calls={"get_user": 1})`: a test that fails where its code is too slow."""
 
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from sys import _getframe
 from types import FrameType
 
 from perftrace.core.events import Reached, Started
@@ -76,11 +76,11 @@ class Watch(Sink):
 
     def started(self, event: Started) -> None:
         """Note the line of a call."""
-        self._called[event.operation_id] = _line(sys._getframe(1))
+        self._called[event.operation_id] = _line(_getframe(1))
 
     def reached(self, event: Reached) -> None:
         """Note the line of a checkpoint."""
-        self._reached[event.operation_id].append(_line(sys._getframe(1)))
+        self._reached[event.operation_id].append(_line(_getframe(1)))
 
     def finished(self, record: Record) -> None:
         """Keep the record."""

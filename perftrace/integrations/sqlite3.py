@@ -39,7 +39,7 @@ def _statement(method: str) -> Callable[..., Any]:
     """Make the method of a traced class that runs a statement."""
 
     def run(self: Any, sql: Any, *args: Any, **kwargs: Any) -> Any:
-        untraced = getattr(super(self._traced_class, self), method)
+        untraced = getattr(super(self.traced_class, self), method)
         if not _is_on or not is_wanted() or not isinstance(sql, str):
             return untraced(sql, *args, **kwargs)
         words = sql.split(None, 1)
@@ -56,7 +56,7 @@ def _ending(method: str) -> Callable[..., Any]:
     """Make the method of a traced class that ends a transaction; without one it does nothing, and is none."""
 
     def end(self: Any) -> Any:
-        untraced = getattr(super(self._traced_class, self), method)
+        untraced = getattr(super(self.traced_class, self), method)
         if not _is_on or not is_wanted() or not self.in_transaction:
             return untraced()
         with operation(f"sql {method.upper()}", attributes={"db.system.name": "sqlite"}), quiet():
@@ -68,17 +68,17 @@ def _ending(method: str) -> Callable[..., Any]:
 
 @functools.cache
 def _traced_cursor(base: type[Any]) -> Any:
-    if hasattr(base, "_traced_class"):
+    if hasattr(base, "traced_class"):
         return base
     body = {name: _statement(name) for name in ("execute", "executemany", "executescript")}
     traced: Any = type(base.__name__, (base,), {**body, "__module__": base.__module__})
-    traced._traced_class = traced
+    traced.traced_class = traced
     return traced
 
 
 @functools.cache
 def _traced_connection(base: type[Any]) -> Any:
-    if hasattr(base, "_traced_class"):
+    if hasattr(base, "traced_class"):
         return base
 
     def cursor(self: Any, factory: Any = sqlite3.Cursor) -> Any:
@@ -101,5 +101,5 @@ def _traced_connection(base: type[Any]) -> Any:
     traced: Any = type(base.__name__, (base,), {**body, **ends, "cursor": cursor, "__module__": base.__module__})
     if base.__exit__ is sqlite3.Connection.__exit__:
         traced.__exit__ = leave
-    traced._traced_class = traced
+    traced.traced_class = traced
     return traced

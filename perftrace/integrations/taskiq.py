@@ -26,18 +26,18 @@ class PerftraceMiddleware(taskiq.TaskiqMiddleware):
     arguments of a task are kept nowhere.
     """
 
-    _is_on = True
+    is_on = True
 
     def pre_send(self, message: taskiq.TaskiqMessage) -> taskiq.TaskiqMessage:
         """Put the current operation and the moment on a message."""
-        if self._is_on and is_wanted():
+        if self.is_on and is_wanted():
             inject(message.labels)
             message.labels[SENT_AT] = str(tracer.clock.wall_ns())
         return message
 
     def pre_execute(self, message: taskiq.TaskiqMessage) -> taskiq.TaskiqMessage:
         """Begin the operation."""
-        if not self._is_on or not is_wanted():
+        if not self.is_on or not is_wanted():
             return message
         attributes: dict[str, object] = {"taskiq.task_id": message.task_id}
         waited = 0.0
@@ -85,7 +85,7 @@ def install() -> Undo:
     undo_patch = patch(taskiq.AsyncBroker, "__init__", broker_made)
 
     def undo() -> None:
-        middleware._is_on = False
+        middleware.is_on = False
         undo_patch()
 
     return undo

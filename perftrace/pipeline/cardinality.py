@@ -30,7 +30,7 @@ class Cardinality(TransformingSink):
         self._max_names, self._max_attributes = names, attributes
         self._names: set[str] = set()
         self._attributes: set[str] = set()
-        self.replaced = 0
+        self.replaced: int = 0
         """How many names were replaced."""
 
     def change_started(self, event: Started) -> Started:

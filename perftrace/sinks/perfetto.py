@@ -53,6 +53,8 @@ class PerfettoSink(LocalizedSink):
         self._lost = {"full": 0, "error": 0}
         self._lost_before = 0
         self._teller = WarnOnce()
+        self.path: str = self._path
+        """Of the file that is written."""
 
     def open(self) -> None:
         """Begin the file."""
@@ -71,7 +73,6 @@ class PerfettoSink(LocalizedSink):
             os.close(descriptor)
         self._descriptor = descriptor
         self.path = path
-        """Of the file that is written."""
         os.truncate(descriptor, 0)
         _write_all(descriptor, _BEGIN + _END, 0)
         self._at = len(_BEGIN)

@@ -79,7 +79,7 @@ class PrometheusSink(Sink):
         self._host, self._wanted, self._names = host, port, names
         self._process = os.getpid()
         self._server: Any = None
-        self.port = 0
+        self.port: int = 0
         """Where it serves; 0 while it does not."""
         self._begin()
 

@@ -36,11 +36,11 @@ class RunAggregates:
         """What was counted of stores' Parquet files."""
         self.runs: dict[Shape, array[int]] = {}
         """Of each shape: the nanoseconds of each run up to each checkpoint and up to the end, run after run."""
-        self.number = 0
+        self.number: int = 0
         """How many runs were added."""
         self._looked = 0
         """How many there were when it was last looked at what is collected of them."""
-        self.least = -1 if slowest else sys.maxsize
+        self.least: int = -1 if slowest else sys.maxsize
         """What takes longer is one of the slowest, for `keep`."""
 
     def rows(self, shape: Shape) -> "array[int]":

@@ -62,7 +62,7 @@ class Source:
 
     def __init__(self) -> None:
         self.unfinished: list[Record] = []
-        self.counters = ReadCounters()
+        self.counters: ReadCounters = ReadCounters()
         self.errors: list[str] = []
         """One line for each thing named that could not be read."""
         self.on_progress: Callable[[int], object] | None = None

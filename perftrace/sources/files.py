@@ -52,7 +52,7 @@ class FileSource(Source):
                 yield from self._file(path)
             except FileNotFoundError as error:
                 self.errors.append(f"{path}: {error.strerror}")
-        self.unfinished += self._logs.unfinished()
+        self.unfinished.extend(self._logs.unfinished())
         if self._shapes is not None:
             self._shapes.finish()
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from enum import Enum
-from typing import Any, TypedDict, cast, get_args
+from typing import Any, Final, TypedDict, cast, get_args
 
 from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.ids import Ids, RandomIds
@@ -24,7 +24,7 @@ from perftrace.sinks.memory import MemorySink
 from perftrace.sinks.warnings import LocalizedSink
 from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
-tracer = Tracer()
+tracer: Final = Tracer()
 """What every decorated function, block and timer of the process reports to."""
 
 

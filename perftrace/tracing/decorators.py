@@ -5,7 +5,7 @@ import inspect
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 import decorator
 import wrapt
@@ -30,6 +30,12 @@ class Decorator(Protocol):
 Steps: TypeAlias = type[TimedCoroutine] | type[TimedGenerator] | type[TimedAsyncGenerator]
 
 
+if TYPE_CHECKING:
+    _FunctionWrapper: TypeAlias = wrapt.FunctionWrapper[..., Any]
+else:
+    _FunctionWrapper = wrapt.FunctionWrapper
+
+
 @dataclass(slots=True, eq=False)
 class Plan:
     """What a decorated function needs at each call: resolved at decoration."""
@@ -45,7 +51,7 @@ class Plan:
     """Times with the same options what a descriptor bound."""
 
 
-class Timed(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+class Timed(_FunctionWrapper):
     """A decorated function: the function's equal in all but the call.
 
     `functools.wraps` above it assigns `__wrapped__`, and a wrapt proxy would then stand for something else: what is

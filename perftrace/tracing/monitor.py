@@ -1,6 +1,7 @@
 """The explicit API: timers by an id of the caller's, over the same tracer as `timed`."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TypedDict
 
@@ -89,11 +90,20 @@ class PerformanceMonitor:
 
     def timer(self, operation_id: object, description: str = "") -> "Timer":
         """Time a `with` block, which gets the handle: `m.checkpoint(name, description)`."""
-        return Timer(self, plain(operation_id), description)
+        return self._timer(plain(operation_id), description)
 
     def async_timer(self, operation_id: object, description: str = "") -> "Timer":
         """Time an `async with` block, as `timer` does."""
-        return Timer(self, plain(operation_id), description)
+        return self._timer(plain(operation_id), description)
+
+    def _timer(self, operation_id: str, description: str) -> "Timer":
+        def begin() -> tuple[Run, bool]:
+            started = self._start(operation_id, description)
+            # A second start is ignored: what happens inside belongs to the one that runs.
+            return started or self._running.get(operation_id) or self._tracer.null_run, started is not None
+
+        spec = OperationSpec(operation_id, tracer=self._tracer)
+        return Timer(spec, begin, lambda error: self._end(operation_id, error, ""))
 
     def get_operation_summary(self, operation_id: object) -> OperationSummary | None:
         """Tell what is known of an operation, running or finished; None for an id never seen."""
@@ -158,27 +168,28 @@ class PerformanceMonitor:
 class Timer(Block):
     """A timer as a block: current inside, so that `checkpoint()` and `timed` there belong to it."""
 
-    __slots__ = ("_description", "_id", "_is_ours", "_monitor")
+    __slots__ = ("_begin", "_end", "_is_ours")
 
-    def __init__(self, monitor: PerformanceMonitor, operation_id: str, description: str) -> None:
-        super().__init__(OperationSpec(operation_id, tracer=monitor._tracer), NO_DETAILS)
-        self._monitor = monitor
-        self._id = operation_id
-        self._description = description
+    def __init__(
+        self,
+        spec: OperationSpec,
+        begin: Callable[[], tuple[Run, bool]],
+        end: Callable[[BaseException | None], object],
+    ) -> None:
+        """Make the block; begin: starts the timer and tells whether it did. end: ends it."""
+        super().__init__(spec, NO_DETAILS)
+        self._begin = begin
+        self._end = end
 
     def begin(self) -> Operation:
         """Start the timer; return its handle."""
-        monitor = self._monitor
-        started = monitor._start(self._id, self._description)
-        self._is_ours = started is not None
-        # A second start is ignored: what happens inside belongs to the one that runs.
-        self._run = run = started or monitor._running.get(self._id) or monitor._tracer.null_run
-        return handle_of(run)
+        self._run, self._is_ours = self._begin()
+        return handle_of(self._run)
 
     def end(self, error: BaseException | None = None, outcome: Outcome | None = None) -> None:
         """End the timer, if this block started it."""
         if self._is_ours:
-            self._monitor._end(self._id, error, "")
+            self._end(error)
 
 
 def _summary(record: Record) -> OperationSummary:

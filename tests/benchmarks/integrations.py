@@ -83,7 +83,7 @@ def make_dispatcher(*, spans=None):
 
 def make_application(*, spans=None):
     application = Application.builder().token("42:TEST").updater(None).build()
-    application._initialized = True
+    application._initialized = True  # noqa: SLF001
 
     async def on_text(update, context):
         if spans is not None:

@@ -101,7 +101,7 @@ def test_every_record_comes_back_from_one_line(record):
 def test_without_msgspec_the_same_is_written(record):
     """Only slower; numbers may be spelt in another way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jsonl, "_dump", lambda: jsonl._dump_plainly)
+        patch.setattr(jsonl, "_dump", lambda: jsonl._dump_plainly)  # noqa: SLF001
         line = encode(record)
         patch.setattr(jsonl, "_loader", lambda: json.loads)
         assert decode(line).as_dict() == record.as_dict()

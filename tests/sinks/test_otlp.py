@@ -140,13 +140,13 @@ def test_a_pause_that_is_asked_for_is_kept(monkeypatch):
     waits = []
     with server(answering(answer(429, Retry_After="7"), OK)) as (url, requests):
         sink = OtlpSink(url)
-        real = sink._hurry.wait
+        real = sink._hurry.wait  # noqa: SLF001
 
         def wait(seconds):
             waits.append(seconds)
             return real(0)
 
-        monkeypatch.setattr(sink._hurry, "wait", wait)
+        monkeypatch.setattr(sink._hurry, "wait", wait)  # noqa: SLF001
         monkeypatch.setattr(otlp.time, "monotonic", lambda: 100.0 + sum(waits))
         sink.batch(RECORDS)
         monkeypatch.undo()
@@ -302,16 +302,16 @@ def test_the_environment_is_honoured(monkeypatch):
     with server(answering(OK)) as (url, requests):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{url}/exactly/here")
         sink = OtlpSink(headers={"other": "2"})
-        assert sink._timeout == 2.5
+        assert sink._timeout == 2.5  # noqa: SLF001
         sink.batch(RECORDS)
         sink.close(1)
     head, body = content(requests[0])
     assert head.startswith(b"POST /exactly/here HTTP/1.1")
     assert b"api-key: a b\r\nother: 2" in head
     assert b"shop" in body
-    assert OtlpSink("http://127.0.0.1:2")._shown == "http://127.0.0.1:2/v1/traces"
+    assert OtlpSink("http://127.0.0.1:2")._shown == "http://127.0.0.1:2/v1/traces"  # noqa: SLF001
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    assert OtlpSink()._shown == "http://127.0.0.1:1/v1/traces"
+    assert OtlpSink()._shown == "http://127.0.0.1:1/v1/traces"  # noqa: SLF001
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_a_bad_variable_is_a_warning(name, text, monkeypatch):
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", text)
     with pytest.warns(RuntimeWarning, match=f"OTEL_EXPORTER_OTLP_{name}"):
         sink = OtlpSink()
-    assert (sink._shown, sink._timeout, bool(sink._packing)) == ("http://localhost:4318/v1/traces", 10.0, True)
+    assert (sink._shown, sink._timeout, bool(sink._packing)) == ("http://localhost:4318/v1/traces", 10.0, True)  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_damaged_first_line_costs_itself_alone(file):
     lines = as_lines().splitlines(keepends=True)
     source = FileSource([file(lines[0][:-40] + b"\n" + b"".join(lines[1:]))])
     assert [record.name for record in source] == ["op1", "op2"]
-    assert source.counters.first_not_understood == [(source._paths[0], 1)]
+    assert source.counters.first_not_understood == [(source._paths[0], 1)]  # noqa: SLF001
 
 
 def test_lines_of_other_signals_are_passed_over(file):

@@ -278,7 +278,7 @@ def test_hostile_arguments_attributes_and_exceptions(records):
     """They reach the user's code untouched and the record as notes."""
 
     class HostileError(Exception):
-        __str__ = __repr__ = Hostile._no
+        __str__ = __repr__ = Hostile._no  # noqa: SLF001
 
     thing = Hostile()
 

@@ -132,7 +132,7 @@ def write(handler: logging.Handler, records: RecordMaker, level: int, line: str,
     if _HANDLING(type(handler)) != known.methods:
         return False
     plain: logging.StreamHandler[Any] = handler  # type: ignore[assignment]  # as the table says
-    layout = _layout(handler.formatter or logging._defaultFormatter)  # type: ignore[attr-defined]
+    layout = _layout(handler.formatter or logging._defaultFormatter)  # type: ignore[attr-defined]  # noqa: SLF001
     stream, lock = plain.stream, plain.lock
     if not layout.is_known or not stream or lock is None:
         return False

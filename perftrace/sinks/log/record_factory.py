@@ -1,9 +1,9 @@
 """Makes `logging.LogRecord`s at a third of their price, where nobody has a record factory of his own."""
 
-import asyncio
 import logging
 import os
 import threading
+from asyncio import _get_running_loop, current_task
 from logging import Logger, LogRecord
 from types import FunctionType
 
@@ -33,7 +33,7 @@ class RecordMaker:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self.name = logger.name
+        self.name: str = logger.name
         self._learnt_with: bool | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
@@ -93,6 +93,6 @@ class RecordMaker:
 
 
 def _task_name() -> str | None:
-    loop = asyncio._get_running_loop()
-    task = None if loop is None or not getattr(logging, "logAsyncioTasks", False) else asyncio.current_task(loop)
+    loop = _get_running_loop()
+    task = None if loop is None or not getattr(logging, "logAsyncioTasks", False) else current_task(loop)
     return None if task is None else task.get_name()

@@ -29,7 +29,7 @@ class LogSink(Sink):
     """
 
     def __init__(self, language: Language | None = None) -> None:
-        self.chooses_language = language is not None
+        self.chooses_language: bool = language is not None
         self.language: Language = language or "zh"
 
     @property

@@ -126,7 +126,7 @@ CHANGED_TIMES = {
     "an object's clock": lambda formatter, _: setattr(formatter, "converter", time.gmtime),
     "the class's clock": lambda _, patch: patch.setattr(logging.Formatter, "converter", time.gmtime),
     "the class's milliseconds": lambda _, patch: patch.setattr(logging.Formatter, "default_msec_format", None),
-    "the level's name": lambda _, patch: patch.setitem(logging._levelToName, logging.INFO, "Note"),
+    "the level's name": lambda _, patch: patch.setitem(logging._levelToName, logging.INFO, "Note"),  # noqa: SLF001
 }
 
 
