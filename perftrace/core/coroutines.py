@@ -70,6 +70,8 @@ class _Stepped(_Timed):
 
     __slots__ = ()
 
+    run: Run | None
+
     def send(self, value: Any = None, exception: tuple[Any, ...] = ()) -> Any:
         """Run to the next suspension; `exception`, as `throw` takes it, is raised at the present one."""
         # `enter`, `suspend` and `end` inline: calls of them cost a tenth of a coroutine that is suspended once.
@@ -77,7 +79,7 @@ class _Stepped(_Timed):
         tracer: Tracer = spec.tracer
         run = self.run
         if run is None:
-            run = self.run = self.current = tracer.begin(spec, self.details, get_current(), thread.token)
+            self.run = self.current = run = tracer.begin(spec, self.details, get_current(), thread.token)
         elif run.duration_ns is None:
             run.running_on = thread.token
             run.step_begun_ns = tracer.now()
