@@ -131,8 +131,7 @@ def test_parts_give_the_same_as_the_whole(tmp_path_factory, text, size):
         patch.setattr(
             "perftrace.sources.files.read_parts",
             lambda path, length, slowest: [
-                parallel._read_part(path, start, slowest)
-                for start in range(0, length, size)  # noqa: SLF001
+                parallel._read_part(path, start, slowest) for start in range(0, length, size)
             ],
         )
         assert counted(str(path)) == by_lines(str(path))
