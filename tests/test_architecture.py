@@ -134,3 +134,12 @@ def test_there_is_no_import_cycle():
         assert leaves, f"a cycle among {sorted('.'.join(name) for name in graph)}"
         for name in leaves:
             del graph[name]
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "analysis").glob("*.py")), ids=lambda p: p.name)
+def test_an_analysis_knows_what_sources_give_and_not_how_they_read(path):
+    """Neither a store nor a reader."""
+    allowed = {("sources", "base"), ("sources", "aggregates")}
+    for parts, _ in imports_of(path):
+        there = target_module(parts) if parts[0] == "perftrace" else ("core",)
+        assert there[0] in {"core", "formats", "analysis"} or there[:2] in allowed, ".".join(parts)

@@ -11,8 +11,7 @@ from perftrace.analysis.filters import value_of
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import END
-from perftrace.sources.aggregates import RunAggregates
-from perftrace.sources.parquet_aggregates import RunGroup, StoreAggregates
+from perftrace.sources.aggregates import RunAggregates, RunGroup, StoreAggregates
 
 if TYPE_CHECKING:
     from numpy import int64
@@ -111,17 +110,17 @@ class Tally:
             elif longest and duration > longest[0][0]:
                 heapq.heapreplace(longest, (duration, -self._number, record))
 
-    def add_shapes(self, shapes: RunAggregates) -> None:
+    def add_aggregates(self, aggregates: RunAggregates) -> None:
         """Count runs that the reading of a log has counted."""
-        for name, durations, stretches in shapes:
+        for name, durations, stretches in aggregates:
             samples = self._samples(name, 1.0)
             samples.counted.update(durations)
             for checkpoint, lengths in stretches.items():
                 segment = END if checkpoint is None else checkpoint
                 samples.counted_segments.setdefault(segment, Counter()).update(lengths)
         longest = [*self._longest]
-        longest += ((duration, number - self._number, record) for duration, number, record in shapes.longest)
-        for counts in shapes.counts:
+        longest += ((duration, number - self._number, record) for duration, number, record in aggregates.longest)
+        for counts in aggregates.counts:
             self._add_counts(counts)
             longest += ((record.duration_ns, -number, record) for number, record in enumerate(counts.slowest))
         longest.sort(key=lambda one: (-one[0], -one[1]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from perftrace.core.record import Record
+from perftrace.sources.base import Reading
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
@@ -33,12 +34,17 @@ class RecordFilter:
     where: tuple[tuple[str, str], ...] = ()
     """Names and values that a record must have, see `value_of`."""
 
-    def of(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Give those that count."""
-        return filter(self.has, records) if self != RecordFilter() else iter(records)
+    def filter(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Return those that count."""
+        return filter(self.matches, records) if self != RecordFilter() else iter(records)
 
-    def has(self, record: Record) -> bool:
-        """Tell whether a record counts."""
+    def filter_reading(self, reading: Reading[Iterable[Record]]) -> Reading[Iterable[Record]]:
+        """Return a reading with those that count, finished or not; its aggregates, which have no records, stay."""
+        records, unfinished = self.filter(reading.records), self.filter(reading.unfinished)
+        return Reading(records, unfinished, reading.counters, reading.aggregates)
+
+    def matches(self, record: Record) -> bool:
+        """Report whether a record counts."""
         return (
             (self.operation is None or record.name == self.operation)
             and (self.since is None or record.start >= self.since * 1e9)

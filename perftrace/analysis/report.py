@@ -9,7 +9,7 @@ from perftrace.analysis.percentiles import WeightedValues
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import END, Outcome
-from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.base import Reading
 
 SLOWEST = 10
 """How many of the slowest runs a report tells."""
@@ -123,28 +123,20 @@ ORDERS: dict[str, Callable[[OperationReport], tuple[float, str, str]]] = {
 
 
 def report(
-    records: Iterable[Record],
-    unfinished: Iterable[Record] = (),
-    *,
-    slowest: int = SLOWEST,
-    by: str | None = None,
-    order: str = "total",
-    shapes: RunAggregates | None = None,
+    reading: Reading[Iterable[Record]], *, slowest: int = SLOWEST, by: str | None = None, order: str = "total"
 ) -> Report:
-    """Sum up records.
+    """Sum up what a source gave.
 
-    records: finished operations; read once, in any order. unfinished: what never ended; it is
-    looked at after `records` has been read, so a source may fill it meanwhile. A record that sampling
-    kept stands for as many runs as it weighs: in counts, totals and percentiles. slowest: how many runs are listed.
-    by: what the runs of an operation are grouped by: an attribute, a key, `outcome` ...; see `value_of` in
-    `perftrace.analysis.filters`. order: one of `ORDERS`. shapes: what the source has counted in place of giving it as
-    records; filled like `unfinished`.
+    reading: its records are read once, in any order; the rest of it afterwards, so that a source may fill it meanwhile.
+    A record that sampling kept stands for as many runs as it weighs: in counts, totals and percentiles. slowest: how
+    many runs are listed. by: what the runs of an operation are grouped by: an attribute, a key, `outcome` ...; see
+    `value_of` in `perftrace.analysis.filters`. order: one of `ORDERS`.
     """
     tally = Tally(by, slowest)
-    tally.add(records)
-    if shapes is not None:
-        tally.add_shapes(shapes)
-    never_ended = list(unfinished)
+    tally.add(reading.records)
+    if reading.aggregates is not None:
+        tally.add_aggregates(reading.aggregates)
+    never_ended = list(reading.unfinished)
     for record in never_ended:
         tally.add_unfinished(record)
     operations = [_operation(*group, by_weight) for group, by_weight in tally.operations.items()]

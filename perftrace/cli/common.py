@@ -73,9 +73,9 @@ def _condition(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def open_source(files: Sequence[str], shapes: RunAggregates | None = None) -> FileSource:
+def open_source(files: Sequence[str], aggregates: RunAggregates | None = None) -> FileSource:
     """Open what a command names; where reading takes long, a terminal shows how far it is."""
-    source = FileSource(files, shapes)
+    source = FileSource(files, aggregates)
     if sys.stderr.isatty():
         source.on_progress = _Progress(files)
     return source

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     files = (options.files, options.files) if options.files else ([options.a], [options.b])
     sources = [open_source(paths) for paths in files]
     chosen = [
-        dataclasses.replace(selection, operation=options.operation).of(source)
+        dataclasses.replace(selection, operation=options.operation).filter(source)
         for selection, source in zip(selections, sources, strict=True)
     ]
     found = compare(*chosen, min_change=options.min_change / 100, min_seconds=options.min_ms / 1000)

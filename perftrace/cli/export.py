@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"perftrace: {options.to} is no text for a terminal: name a file with --output", file=sys.stderr)
         return 2
     source = open_source(options.files)
-    counted = _Counted(selection_of(options).of(source))
+    counted = _Counted(selection_of(options).filter(source))
     if options.output.startswith(("http://", "https://")):
         return _send(options, source, counted)
     try:

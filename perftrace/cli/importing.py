@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     kind, path = options.to
     source = open_source(options.files)
-    records = iter(selection_of(options).of(source))
+    records = iter(selection_of(options).filter(source))
     count, sink = 0, None
     try:
         while batch := list(islice(records, _BATCH)):

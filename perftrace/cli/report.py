@@ -44,15 +44,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     selection = selection_of(options)
     # Whoever looks at single runs needs them as records.
-    shapes = RunAggregates(SLOWEST) if selection == RecordFilter() and options.by is None else None
-    source = open_source(options.files, shapes)
-    found = report(
-        selection.of(source),
-        filter(selection.has, source.unfinished),
-        by=options.by,
-        order=options.sort,
-        shapes=shapes,
-    )
+    aggregates = RunAggregates(SLOWEST) if selection == RecordFilter() and options.by is None else None
+    source = open_source(options.files, aggregates)
+    found = report(selection.filter_reading(source.reading()), by=options.by, order=options.sort)
     status = report_read_errors(source, options.files)
     if not source.counters.used:
         return status

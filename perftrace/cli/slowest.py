@@ -41,7 +41,7 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     source = open_source(options.files)
-    found = report(selection_of(options).of(source), slowest=options.count).slowest
+    found = report(selection_of(options).filter_reading(source.reading()), slowest=options.count).slowest
     status = report_read_errors(source, options.files)
     if source.counters.used and not found:
         return status or nothing_left()

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     source = open_source(options.files)
     try:
-        found = trend(selection_of(options).of(source), options.window)
+        found = trend(selection_of(options).filter(source), options.window)
     except ValueError as error:
         print(f"perftrace: {error}", file=sys.stderr)
         return 2

@@ -1,10 +1,11 @@
 """Anything readable -> records, behind one `open(text)`."""
 
+from perftrace.core.record import Record
 from perftrace.sources.base import Reading
 from perftrace.sources.files import FileSource
 
 
-def open(text: str) -> Reading:  # noqa: A001  # sources.open is what one looks for
+def open(text: str) -> Reading[list[Record]]:  # noqa: A001  # sources.open is what one looks for
     """Read a source whole; what it is, its content tells.
 
     text: the path of a log file, of JSON lines, of OTLP as JSON or protobuf, or of a Chrome trace, each plain or

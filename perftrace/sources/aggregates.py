@@ -1,4 +1,4 @@
-"""Runs of a log that are like each other, counted and not kept: for reports on logs of millions of lines."""
+"""Runs that are like each other, counted and not kept: for reports on logs and stores of millions of records."""
 
 import heapq
 import operator
@@ -6,9 +6,13 @@ import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from perftrace.core.record import Record
-from perftrace.sources.parquet_aggregates import StoreAggregates
+
+if TYPE_CHECKING:
+    from numpy import int64
+    from numpy.typing import NDArray
 
 Shape = tuple[str, ...]
 """An operation, its checkpoints in their order, as bytes read as Latin-1, and an empty text for the end."""
@@ -16,6 +20,37 @@ _NUMBERS = 200_000
 """How many numbers of a shape are collected before they are counted: bounds the memory."""
 _OFTEN = 1_000
 """After how many runs it is looked how many there are."""
+
+
+class RunGroup(NamedTuple):
+    """Runs of one operation, weight and shape."""
+
+    name: str
+    weight: float
+    checkpoints: tuple[str, ...]
+    start_seen: bool
+    failures: int
+    cancelled: int
+    known: int
+    """Nanoseconds that the runs took whose running time is known."""
+    running: int
+    durations: "NDArray[int64]"
+    """Nanoseconds of each run."""
+    elapsed: "NDArray[int64]"
+    """Nanoseconds up to each checkpoint: runs times checkpoints."""
+
+
+class StoreAggregates(NamedTuple):
+    """What a report needs of the files."""
+
+    rows: int
+    blocks: list[RunGroup]
+    errors: list[tuple[str, float, str, int]]
+    """Failures by operation, weight and type."""
+    called: list[tuple[str, float, int]]
+    """How long children of the same process ran, by operation and weight, in nanoseconds."""
+    slowest: list[Record]
+    unfinished: list[Record]
 
 
 class RunAggregates:

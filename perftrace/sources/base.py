@@ -1,9 +1,13 @@
 """What a source gives: records, what never ended, and the counters of the reading."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from perftrace.core.record import Record
+from perftrace.sources.aggregates import RunAggregates
+
+Records_co = TypeVar("Records_co", bound=Iterable[Record], covariant=True)
 
 MAX_PLACES = 10
 """How many places of what was not understood are kept."""
@@ -44,14 +48,19 @@ class ReadCounters:
 
 
 @dataclass
-class Reading:
-    """A source read whole."""
+class Reading(Generic[Records_co]):
+    """What a source gives.
 
-    records: list[Record]
+    Where `records` are read as they are iterated, the rest is complete once they have been.
+    """
+
+    records: Records_co
     """Finished operations, in the order of their finishes."""
-    unfinished: list[Record]
+    unfinished: Iterable[Record] = ()
     """What started and never ended: records with outcome None and what is known of them."""
-    counters: ReadCounters
+    counters: ReadCounters = field(default_factory=ReadCounters)
+    aggregates: RunAggregates | None = None
+    """Finished operations that were counted in place of being given as records; None where all are records."""
 
 
 class Source:
@@ -60,9 +69,10 @@ class Source:
     Iterate it; after that `unfinished`, `counters` and `errors` are complete.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, aggregates: RunAggregates | None = None) -> None:
         self.unfinished: list[Record] = []
         self.counters: ReadCounters = ReadCounters()
+        self.aggregates: RunAggregates | None = aggregates
         self.errors: list[str] = []
         """One line for each thing named that could not be read."""
         self.on_progress: Callable[[int], object] | None = None
@@ -71,9 +81,13 @@ class Source:
     def __iter__(self) -> Iterator[Record]:
         raise NotImplementedError
 
-    def read(self) -> Reading:
+    def reading(self) -> Reading[Iterator[Record]]:
+        """Return a reading whose records are read as they are iterated, once."""
+        return Reading(iter(self), self.unfinished, self.counters, self.aggregates)
+
+    def read(self) -> Reading[list[Record]]:
         """Read it whole; raises SourceError for what could not be read."""
         records = list(self)
         if self.errors:
             raise SourceError("; ".join(self.errors))
-        return Reading(records, self.unfinished, self.counters)
+        return Reading(records, self.unfinished, self.counters, self.aggregates)

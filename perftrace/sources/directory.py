@@ -13,12 +13,12 @@ from perftrace.store.folder import LINES, PARQUET, TraceFile, contents
 
 
 def read_directory(
-    folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]], shapes: RunAggregates | None = None
+    folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]], aggregates: RunAggregates | None = None
 ) -> Iterator[Record]:
     """Give the records of all files, while bots write and others compact or prune: each once.
 
     What cannot be read is added to the source's errors, what holds no records is noted in its counters.
-    read_lines: gives the records of a file of JSON lines. shapes: takes what can be counted in place of being given.
+    read_lines: gives the records of a file of JSON lines. aggregates: takes what is counted in place of being given.
     """
     try:
         found = contents(folder)
@@ -28,7 +28,7 @@ def read_directory(
     source.counters.skipped += (os.path.join(folder, name) for name in found.other_files)
     if not found.files:
         source.errors.append(f"{folder}: a directory without trace files (*{LINES}, *{PARQUET})")
-    counted = set() if shapes is None else _count(found.files, source, shapes)
+    counted = set() if aggregates is None else _count(found.files, source, aggregates)
     for file in found.files:
         if file.path in counted:
             continue
@@ -47,7 +47,7 @@ def read_directory(
             source.errors.append(f"{path}: {error}")
 
 
-def _count(files: Sequence[TraceFile], source: Source, shapes: RunAggregates) -> set[Path]:
+def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates) -> set[Path]:
     """Count the Parquet files that a store's writer named, in which each record is once; gives those counted.
 
     Where that fails, for a damaged file or without numpy, reading them one by one says more.
@@ -56,10 +56,10 @@ def _count(files: Sequence[TraceFile], source: Source, shapes: RunAggregates) ->
     if not own:
         return set()
     try:
-        counts = aggregate_runs(own, shapes.slowest)
+        counts = aggregate_runs(own, aggregates.slowest)
     except (OSError, ValueError, ImportError):
         return set()
-    shapes.counts.append(counts)
+    aggregates.counts.append(counts)
     source.counters.lines += counts.rows
     source.counters.used += counts.rows
     source.unfinished += counts.unfinished

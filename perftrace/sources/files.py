@@ -33,28 +33,27 @@ _PARQUET = b"PAR1"
 class FileSource(Source):
     """Reads files in the order given: logs, JSON lines, OTLP and Chrome's traces, plain or gzipped; Parquet of a store.
 
-    paths: files, trace directories, or `-` for standard input. shapes: counts the usual runs of logs, which then are
-    not among the records; three times as fast, and large files are read on all cores.
+    paths: files, trace directories, or `-` for standard input. aggregates: counts the usual runs of logs, which then
+    are not among the records; three times as fast, and large files are read on all cores.
     """
 
-    def __init__(self, paths: Iterable[str], shapes: RunAggregates | None = None) -> None:
-        super().__init__()
-        self._shapes = shapes
+    def __init__(self, paths: Iterable[str], aggregates: RunAggregates | None = None) -> None:
+        super().__init__(aggregates)
         self._paths = list(paths)
         self._logs = LogReader(self.counters)
 
     def __iter__(self) -> Iterator[Record]:
         for path in self._paths:
             if os.path.isdir(path):
-                yield from read_directory(path, self, partial(self._file, is_lines=True), self._shapes)
+                yield from read_directory(path, self, partial(self._file, is_lines=True), self.aggregates)
                 continue
             try:
                 yield from self._file(path)
             except FileNotFoundError as error:
                 self.errors.append(f"{path}: {error.strerror}")
         self.unfinished.extend(self._logs.unfinished())
-        if self._shapes is not None:
-            self._shapes.finish()
+        if self.aggregates is not None:
+            self.aggregates.finish()
 
     def _file(self, path: str, is_lines: bool = False) -> Iterator[Record]:
         """Read a file; raises FileNotFoundError, adds to the errors what else goes wrong.
@@ -89,8 +88,8 @@ class FileSource(Source):
             return
         is_json = is_lines or looks_like(beginning)
         encoding = _encoding_of(beginning)
-        if self._shapes is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:
-            yield from self._count(path, file, self._shapes)
+        if self.aggregates is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:
+            yield from self._count(path, file, self.aggregates)
             return
         watched = _LineReader(file, encoding, self.on_progress)
         if is_json:
@@ -108,7 +107,7 @@ class FileSource(Source):
             else:
                 yield record
 
-    def _count(self, path: str, file: BinaryIO, shapes: RunAggregates) -> Iterator[Record]:
+    def _count(self, path: str, file: BinaryIO, aggregates: RunAggregates) -> Iterator[Record]:
         """Read a log for its numbers: a large file on all cores, if it is one that can be read in parts."""
         # Others cannot open what is standard input here, nor begin in the middle of gzip.
         is_plain = path != "-" and isinstance(file, io.BufferedReader) and file.seekable()
@@ -116,13 +115,13 @@ class FileSource(Source):
         before = self.counters.lines
         if size <= PART:
             for block in blocks(file):
-                yield from self._logs.count(path, (block,), shapes, self.counters.lines - before)
+                yield from self._logs.count(path, (block,), aggregates, self.counters.lines - before)
                 self._progress(len(block))
             return
-        for part in read_parts(path, size, shapes.slowest):
+        for part in read_parts(path, size, aggregates.slowest):
             yield from self._logs.merge(part.left, self.counters.lines - before)
             yield from part.records
-            shapes.merge(part.shapes)
+            aggregates.merge(part.aggregates)
             self._progress(PART)
 
     def _progress(self, read: int) -> None:

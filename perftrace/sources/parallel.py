@@ -24,7 +24,7 @@ MAX_LINE = 1 << 20
 class Read(NamedTuple):
     """A part that was read: its usual runs counted, the others as records, and what is left."""
 
-    shapes: RunAggregates
+    aggregates: RunAggregates
     records: list[Record]
     left: PartState
 
@@ -56,12 +56,12 @@ def _be_quiet() -> None:
 
 def _read_part(path: str, start: int, slowest: int) -> Read:
     """Read the lines that begin in a part."""
-    reader, shapes = LogReader(ReadCounters(), is_part=True), RunAggregates(slowest)
+    reader, aggregates = LogReader(ReadCounters(), is_part=True), RunAggregates(slowest)
     with open(path, "rb") as file:
         _skip_to(file, start)
-        records = list(reader.count(path, blocks(file, start + PART - file.tell()), shapes))
-    shapes.finish()
-    return Read(shapes, records, reader.part())
+        records = list(reader.count(path, blocks(file, start + PART - file.tell()), aggregates))
+    aggregates.finish()
+    return Read(aggregates, records, reader.part())
 
 
 def _skip_to(file: BinaryIO, start: int) -> None:

@@ -2,18 +2,17 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import VERSION
+from perftrace.sources.aggregates import RunGroup, StoreAggregates
 from perftrace.store.folder import Contents, TraceFile
 from perftrace.store.parquet import database, literal, record_of_row
 from perftrace.store.query import select_all
 
 if TYPE_CHECKING:
     import duckdb
-    from numpy import int64
-    from numpy.typing import NDArray
 
 _ROWS = 1_000_000
 """How many rows are taken at once."""
@@ -50,37 +49,6 @@ WITH calls AS (
 )
 SELECT name, weight, sum(ended - begun)::BIGINT FROM parts WHERE ended > begun GROUP BY ALL
 """
-
-
-class RunGroup(NamedTuple):
-    """Runs of one operation, weight and shape."""
-
-    name: str
-    weight: float
-    checkpoints: tuple[str, ...]
-    start_seen: bool
-    failures: int
-    cancelled: int
-    known: int
-    """Nanoseconds that the runs took whose running time is known."""
-    running: int
-    durations: "NDArray[int64]"
-    """Nanoseconds of each run."""
-    elapsed: "NDArray[int64]"
-    """Nanoseconds up to each checkpoint: runs times checkpoints."""
-
-
-class StoreAggregates(NamedTuple):
-    """What a report needs of the files."""
-
-    rows: int
-    blocks: list[RunGroup]
-    errors: list[tuple[str, float, str, int]]
-    """Failures by operation, weight and type."""
-    called: list[tuple[str, float, int]]
-    """How long children of the same process ran, by operation and weight, in nanoseconds."""
-    slowest: list[Record]
-    unfinished: list[Record]
 
 
 def aggregate_runs(files: Sequence[TraceFile], slowest: int) -> StoreAggregates:

@@ -54,7 +54,7 @@ def test_a_record_must_fulfil_all_conditions():
         RecordFilter("a", NOW, NOW + 1, (("n", "3"), ("ok", "true"), ("m", "2.5"), ("user", "42"), ("key", "42"))),
         RecordFilter(where=(("outcome", "error"), ("error_type", "E"), ("pid", "7"), ("operation", "a"))),
     ):
-        assert list(selection.of([record])) == [record]
+        assert list(selection.filter([record])) == [record]
     for selection in (
         RecordFilter("b"),
         RecordFilter(since=NOW + 1),
@@ -62,5 +62,5 @@ def test_a_record_must_fulfil_all_conditions():
         RecordFilter(where=(("n", "4"),)),
         RecordFilter(where=(("none", "None"),)),
     ):
-        assert list(selection.of([record])) == []
+        assert list(selection.filter([record])) == []
     assert value_of(record, "none") is None

@@ -6,11 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perftrace.analysis import report as analysis
 from perftrace.analysis.percentiles import percentile
-from perftrace.analysis.report import report
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
+from perftrace.sources.base import Reading
+
+
+def report(records, unfinished=(), **options):
+    return analysis.report(Reading(records, unfinished), **options)
+
 
 MS = 1_000_000
 

@@ -100,13 +100,13 @@ def without_start(found, counters):
 
 def by_lines(path):
     source = FileSource([path])
-    return without_start(report(source, source.unfinished), source.counters)
+    return without_start(report(source.reading()), source.counters)
 
 
 def counted(path):
     shapes = RunAggregates(SLOWEST)
     source = FileSource([path], shapes)
-    found = report(source, source.unfinished, shapes=shapes)
+    found = report(source.reading())
     return without_start(found, source.counters)
 
 
@@ -131,7 +131,8 @@ def test_parts_give_the_same_as_the_whole(tmp_path_factory, text, size):
         patch.setattr(
             "perftrace.sources.files.read_parts",
             lambda path, length, slowest: [
-                parallel._read_part(path, start, slowest) for start in range(0, length, size)
+                parallel._read_part(path, start, slowest)  # noqa: SLF001  # what each process calls
+                for start in range(0, length, size)
             ],
         )
         assert counted(str(path)) == by_lines(str(path))

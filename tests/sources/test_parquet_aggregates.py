@@ -62,13 +62,13 @@ def rounded(value):
 
 def by_records(folder):
     source = FileSource([folder])
-    return answer(report(source, source.unfinished))
+    return answer(report(source.reading()))
 
 
 def counted(folder):
     shapes = RunAggregates(SLOWEST)
     source = FileSource([folder], shapes)
-    found = report(source, source.unfinished, shapes=shapes)
+    found = report(source.reading())
     assert shapes.counts
     assert not source.errors
     return answer(found)

@@ -2,12 +2,17 @@
 
 import pytest
 
-from perftrace.analysis.report import report
+from perftrace.analysis import report as analysis
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
-from perftrace.sources.base import ReadCounters
+from perftrace.sources.base import ReadCounters, Reading
 from perftrace.views.report import report_text
 from perftrace.views.table import MAX_NAME, duration, shorten, table, width
+
+
+def report(records, unfinished=(), **options):
+    return analysis.report(Reading(records, unfinished), **options)
+
 
 MS = 1_000_000
 
