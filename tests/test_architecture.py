@@ -26,7 +26,22 @@ FLOORS = (
 )
 """From the ground up; a name is a file or folder right under the package."""
 
-CORE = ("clock", "values", "ids", "events", "run", "record", "sink", "sink_guard", "tracer", "coroutines", "block")
+CORE = (
+    "checks", "clock", "values", "ids", "events", "run", "record", "sink", "sink_guard", "tracer", "coroutines", "block",
+)  # fmt: skip
+    "checks",
+    "clock",
+    "values",
+    "ids",
+    "events",
+    "run",
+    "record",
+    "sink",
+    "sink_guard",
+    "tracer",
+    "coroutines",
+    "block",
+)
 """The order of the core's own files."""
 
 CORE_NEEDS = {"wrapt", "decorator"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from perftrace.analysis.filters import text_of
+from perftrace.core.checks import is_number
 
 FALSE_DISCOVERIES = 0.05
 """The share of false ones among those named; where nothing differs, the probability of naming any."""
@@ -56,14 +57,7 @@ def differences(tail: Sequence[Mapping[str, object]], typical: Sequence[Mapping[
 
 
 def _is_quantity(slow: Sequence[object], usual: Sequence[object]) -> bool:
-    return (
-        all(
-            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            for side in (slow, usual)
-            for value in side
-        )
-        and len({*slow, *usual}) > _MOST_VALUES
-    )
+    return all(is_number(value) for side in (slow, usual) for value in side) and len({*slow, *usual}) > _MOST_VALUES
 
 
 def _by_value(

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from perftrace.analysis.trees import Node
+from perftrace.core.checks import is_number
 from perftrace.core.record import Record
 
 Rule = Literal[
@@ -282,4 +283,4 @@ def _of_segment(rule: Rule, trace: Trace, node: Node, number: int, name: str, sh
 
 
 def _is_large(size: object) -> bool:
-    return isinstance(size, int | float) and not isinstance(size, bool) and size >= LARGE_BYTES
+    return is_number(size) and size >= LARGE_BYTES

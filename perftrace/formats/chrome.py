@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from perftrace.core.checks import is_number
 from perftrace.core.record import Record
 from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, scalar
@@ -279,7 +280,7 @@ def _number(value: Any) -> float:
     """Read a number, which some tools write as text."""
     if isinstance(value, str):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _BOUND:
+    if not is_number(value) or not abs(value) < _BOUND:
         raise TypeError("no number")
     return value
 

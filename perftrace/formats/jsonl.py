@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+from perftrace.core.checks import is_number
 from perftrace.core.events import Link
 from perftrace.core.ids import make_operation_id
 from perftrace.core.record import Record
@@ -230,7 +231,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
 
 
 def _weight(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < math.inf:
+    if not is_number(value) or value < 1:
         raise TypeError(f"no weight: {value!r}")
     return float(value)
 

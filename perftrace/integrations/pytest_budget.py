@@ -10,6 +10,7 @@ from pathlib import Path
 from sys import _getframe
 from types import FrameType
 
+from perftrace.core.checks import is_number
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
@@ -58,7 +59,7 @@ class Limits:
 
 def _nanoseconds(length: object) -> int:
     """Read `"50ms"`, or seconds as a number."""
-    if isinstance(length, int | float) and not isinstance(length, bool) and 0 < length < float("inf"):
+    if is_number(length) and length > 0:
         return round(length * 1e9)
     parts = _LENGTH.fullmatch(length) if isinstance(length, str) else None
     if not parts:

@@ -3,22 +3,22 @@
 import _thread
 import contextlib
 import contextvars
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
+from perftrace.core.checks import check_number, check_whole
 from perftrace.core.record import Event, Record
 from perftrace.core.sink import Sink
 from perftrace.core.sink_guard import Hook, overrides
 from perftrace.core.values import plain
 from perftrace.pipeline.wrapper import KINDS, SinkWrapper
+from perftrace.sinks.warnings import LOGGER
 
 Drop = Literal["newest", "oldest"]
 """What goes when the queue is full."""
-_LOGGER = logging.getLogger("performance_monitor")
 
 
 class Background(SinkWrapper):
@@ -45,10 +45,9 @@ class Background(SinkWrapper):
         drop: Drop = "newest",
     ) -> None:
         super().__init__(sink)
-        _check_count("capacity", capacity)
-        _check_count("batch", batch)
-        if isinstance(interval, bool) or not isinstance(interval, int | float) or not 0 < interval < float("inf"):
-            raise ValueError(f"Background: interval must be a number of seconds above 0, not {interval!r}")
+        check_whole("Background: capacity", capacity)
+        check_whole("Background: batch", batch)
+        check_number("Background: interval", interval, above=0, unit="seconds")
         if drop not in get_args(Drop):
             raise ValueError(f"Background: drop must be 'newest' or 'oldest', not {drop!r}")
         self._capacity, self._batch, self._interval, self._drop = capacity, min(batch, capacity), interval, drop
@@ -188,7 +187,7 @@ class Background(SinkWrapper):
 
     def _warn(self, note: str, **what: object) -> None:
         with contextlib.suppress(Exception):  # a broken handler; the count in `stats()` must do
-            _LOGGER.warning("%s", note.format(sink=type(self.wrapped).__name__, **what))
+            LOGGER.warning("%s", note.format(sink=type(self.wrapped).__name__, **what))
 
     def _all_out(self, method: Callable[[float], bool | None]) -> bool:
         """Flush or close the wrapped sink, within what is left of the caller's time."""
@@ -256,8 +255,3 @@ class Background(SinkWrapper):
         """Count what waits, and what the worker has in hand; and what waits in the wrapped sink."""
         own = self._accepted - sum(self._own_losses().values()) - self._written
         return max(0, own) + self.wrapped.pending()
-
-
-def _check_count(name: str, count: object) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"Background: {name} must be a whole number from 1 on, not {count!r}")

@@ -1,16 +1,15 @@
 """Caps how many different names a sink gets to see."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
+from perftrace.core.checks import check_whole
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import OTHER, Attributes
 from perftrace.pipeline.wrapper import TransformingSink
-
-_LOGGER = logging.getLogger("performance_monitor")
+from perftrace.sinks.warnings import LOGGER
 
 
 class Cardinality(TransformingSink):
@@ -25,8 +24,7 @@ class Cardinality(TransformingSink):
     def __init__(self, sink: Sink | Callable[..., Any], *, names: int = 1000, attributes: int = 200) -> None:
         super().__init__(sink)
         for option, number in (("names", names), ("attributes", attributes)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ValueError(f"Cardinality: {option} must be a whole number from 1 on, not {number!r}")
+            check_whole(f"Cardinality: {option}", number)
         self._max_names, self._max_attributes = names, attributes
         self._names: set[str] = set()
         self._attributes: set[str] = set()
@@ -67,5 +65,5 @@ class Cardinality(TransformingSink):
             return name
         self.replaced += 1
         if self.replaced == 1:
-            _LOGGER.warning("%s", self.notes().too_many_names.format(sink=type(self.wrapped).__name__, name=OTHER))
+            LOGGER.warning("%s", self.notes().too_many_names.format(sink=type(self.wrapped).__name__, name=OTHER))
         return OTHER

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from perftrace.core.checks import check_number
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Event, Record
 from perftrace.core.sink import Sink
@@ -38,8 +39,7 @@ class FlightRecorder(SinkWrapper):
     ) -> None:
         super().__init__(sink)
         for option, number in (("seconds", seconds), ("megabytes", megabytes)):
-            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < float("inf"):
-                raise ValueError(f"FlightRecorder: {option} must be a number above 0, not {number!r}")
+            check_number(f"FlightRecorder: {option}", number, above=0)
         self._span_ns, self._most = int(seconds * 1e9), int(megabytes * 1e6)
         self._keep_policy = KeepPolicy("FlightRecorder", slow, keep)
         for kind, name, hook in ((Started, "started", self._started), (Reached, "reached", self._reached)):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import get_args
 
+from perftrace.core.checks import check_number
 from perftrace.core.record import Record
 from perftrace.core.values import Outcome
 
@@ -33,6 +34,4 @@ class KeepPolicy:
 
 
 def _nanoseconds(who: str, seconds: object) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise ValueError(f"{who}: slow must be seconds from 0 on, for all or by name, not {seconds!r}")
-    return seconds * 1e9
+    return check_number(f"{who}: slow, for all or by name,", seconds, least=0, unit="seconds") * 1e9

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from perftrace.core.checks import check_number
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.pipeline.wrapper import SinkWrapper, forget_oldest
@@ -23,10 +24,10 @@ class RateLimit(SinkWrapper):
 
     def __init__(self, sink: Sink | Callable[..., Any], *, per_second: float, burst: float | None = None) -> None:
         super().__init__(sink)
-        self._per_second = _positive("per_second", per_second)
-        self._burst = max(1.0, self._per_second) if burst is None else _positive("burst", burst)
-        if self._burst < 1:
-            raise ValueError(f"RateLimit: burst must be 1 at least, not {burst!r}")
+        self._per_second = float(check_number("RateLimit: per_second", per_second, above=0))
+        self._burst = max(1.0, self._per_second)
+        if burst is not None:
+            self._burst = float(check_number("RateLimit: burst", burst, least=1))
         self._begin()
 
     def _begin(self) -> None:
@@ -58,9 +59,3 @@ class RateLimit(SinkWrapper):
         found = dict(self.wrapped.dropped())
         found["rate"] = found.get("rate", 0) + self._held_back
         return found
-
-
-def _positive(name: str, number: object) -> float:
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < float("inf"):
-        raise ValueError(f"RateLimit: {name} must be a number above 0, not {number!r}")
-    return float(number)

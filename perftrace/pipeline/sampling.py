@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from perftrace.core.checks import check_number, check_whole
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import Outcome
@@ -38,10 +39,8 @@ class Sampling(SinkWrapper):
     ) -> None:
         super().__init__(sink)
         self._keep_policy = KeepPolicy("Sampling", slow, keep)
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ValueError(f"Sampling: share must be a number from 0 to 1, not {share!r}")
-        if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
-            raise ValueError(f"Sampling: capacity must be a whole number from 1 on, not {capacity!r}")
+        check_number("Sampling: share", share, least=0, most=1)
+        check_whole("Sampling: capacity", capacity)
         self._share, self._capacity = share, capacity
         self._begin()
 

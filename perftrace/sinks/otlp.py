@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar, get_args
 
+from perftrace.core.checks import check_number
 from perftrace.core.record import Record
 from perftrace.core.values import Scalar, attributes_of, plain
 from perftrace.formats import otlp, otlp_proto
@@ -98,7 +99,7 @@ class OtlpSink(LocalizedSink):
     def _begin(self) -> None:
         self._lost = {"refused": 0, "rejected": 0, "unreachable": 0}
         self._lost_before = 0
-        self._teller = WarnOnce()
+        self._warnings = WarnOnce()
         self._is_understood = False
         """Whether the receiver took anything in this form."""
         self._not_before = 0.0
@@ -219,7 +220,7 @@ class OtlpSink(LocalizedSink):
 
     def _tell(self, what: str, why: str) -> None:
         """Warn, the first time."""
-        self._teller.tell(what, self.notes().receiver.format(url=self._shown, what=what, why=escape(why[:200])))
+        self._warnings.warn(what, self.notes().receiver.format(url=self._shown, what=what, why=escape(why[:200])))
 
     def abort_retries(self) -> None:
         """Wait no more: what cannot be sent at once is lost."""
@@ -323,9 +324,7 @@ def _milliseconds(text: str) -> float:
 
 
 def _seconds(name: str, seconds: object) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
-        raise ValueError(f"OtlpSink: {name} must be seconds above 0, and at most a day, not {seconds!r}")
-    return float(seconds)
+    return float(check_number(f"OtlpSink: {name}", seconds, above=0, most=86_400, unit="seconds"))
 
 
 def _seconds_asked(text: str | None) -> float | None:

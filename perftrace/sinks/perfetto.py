@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from perftrace.core.checks import check_whole
 from perftrace.core.record import Record
 from perftrace.formats.chrome import Events, base_event
 from perftrace.formats.jsonl import dump
@@ -37,8 +38,7 @@ class PerfettoSink(LocalizedSink):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 256 << 20) -> None:
-        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
-            raise ValueError(f"PerfettoSink: max_bytes must be a whole number from 1 on, not {max_bytes!r}")
+        check_whole("PerfettoSink: max_bytes", max_bytes)
         self._path, self._max_bytes = os.fspath(path), max_bytes
         self._process = os.getpid()
         self._descriptor: int | None = None
@@ -52,7 +52,7 @@ class PerfettoSink(LocalizedSink):
         self._count = 0
         self._lost = {"full": 0, "error": 0}
         self._lost_before = 0
-        self._teller = WarnOnce()
+        self._warnings = WarnOnce()
         self.path: str = self._path
         """Of the file that is written."""
 
@@ -113,12 +113,12 @@ class PerfettoSink(LocalizedSink):
         except OSError as error:
             self._lost["error"] += count
             note = self.notes().broken_sink
-            self._teller.tell("error", note.format(sink=type(self).__name__, error=error.strerror or error))
+            self._warnings.warn("error", note.format(sink=type(self).__name__, error=error.strerror or error))
             return
         if not written:
             self._lost["full"] += count
             size = self._max_bytes / 1e6
-            self._teller.tell(
+            self._warnings.warn(
                 "full", self.notes().file_full.format(path=os.path.basename(self._path), size=f"{size:.0f}")
             )
 

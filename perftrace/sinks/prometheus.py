@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from perftrace.core.checks import check_whole
 from perftrace.core.events import Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
@@ -70,10 +71,8 @@ class PrometheusSink(Sink):
                 "Prometheus needs prometheus-client: pip install 'perftrace-toolkit[prometheus]'",
                 name="prometheus_client",
             ) from None
-        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
-            raise ValueError(f"PrometheusSink: port must be a number from 0 to 65535, not {port!r}")
-        if isinstance(names, bool) or not isinstance(names, int) or names < 1:
-            raise ValueError(f"PrometheusSink: names must be a whole number from 1 on, not {names!r}")
+        check_whole("PrometheusSink: port", port, least=0, most=65535)
+        check_whole("PrometheusSink: names", names)
         self._bounds = _checked(buckets)
         self._prometheus: Any = prometheus_client
         self._host, self._wanted, self._names = host, port, names

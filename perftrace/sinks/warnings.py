@@ -1,4 +1,4 @@
-"""Sinks that have something to say for themselves."""
+"""The logger, and what sinks have to warn of themselves."""
 
 import contextlib
 import logging
@@ -6,7 +6,8 @@ import logging
 from perftrace.core.sink import Sink
 from perftrace.formats.line import NOTES, Language, Notes
 
-_LOGGER = logging.getLogger("performance_monitor")
+LOGGER = logging.getLogger("performance_monitor")
+"""What log lines and warnings go through."""
 
 
 class LocalizedSink(Sink):
@@ -21,14 +22,14 @@ class LocalizedSink(Sink):
 
 
 class WarnOnce:
-    """Tells each kind of trouble once."""
+    """Warns of each kind of trouble once."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
-    def tell(self, what: str, note: str) -> None:
+    def warn(self, what: str, note: str) -> None:
         """Warn, the first time; a logging that is broken itself changes nothing, as `stats()` counts."""
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._warned:
+            self._warned.add(what)
             with contextlib.suppress(Exception):
-                _LOGGER.warning("%s", note)
+                LOGGER.warning("%s", note)

@@ -19,9 +19,9 @@ from perftrace.core.sink_guard import SinkGuard
 from perftrace.core.tracer import Tracer, current, thread
 from perftrace.formats.line import NOTES, Language, Notes
 from perftrace.pipeline.wrapper import SinkWrapper
-from perftrace.sinks.log.sink import LOGGER, LogSink
+from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
-from perftrace.sinks.warnings import LocalizedSink
+from perftrace.sinks.warnings import LOGGER, LocalizedSink
 from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
 tracer: Final = Tracer()

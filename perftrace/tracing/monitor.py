@@ -11,7 +11,7 @@ from perftrace.core.run import NO_DETAILS, CallDetails, OperationSpec, Run
 from perftrace.core.tracer import Tracer, get_current, thread
 from perftrace.core.values import Outcome, plain
 from perftrace.formats.line import escape, split_id
-from perftrace.sinks.log.sink import LOGGER
+from perftrace.sinks.warnings import LOGGER
 from perftrace.tracing.configuration import notes, tracer
 
 MAX_SUMMARIES = 10_000

@@ -1,8 +1,8 @@
 """Checks the options that `timed`, `checkpointed` and `operation` share."""
 
-import math
 from collections.abc import Callable
 
+from perftrace.core.checks import check_number
 from perftrace.core.values import plain
 
 
@@ -17,18 +17,12 @@ def slow_ns(slow: float | None) -> int | None:
     """Return the threshold of `slow`, in seconds, as nanoseconds; TypeError or ValueError for what is none."""
     if slow is None:
         return None
-    if isinstance(slow, bool) or not isinstance(slow, int | float):
-        raise TypeError(f"slow must be a number of seconds, not {slow!r}")
-    if not 0 <= slow < float("inf"):
-        raise ValueError(f"slow must be a number of seconds from 0 on, not {slow!r}")
-    return int(slow * 1e9)
+    return int(check_number("slow", slow, least=0, unit="seconds", wrong_type=TypeError) * 1e9)
 
 
 def queued_ns(seconds: object) -> int:
     """Return the seconds of `queued` as nanoseconds, at least 0; TypeError for what is no number."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise TypeError(f"operation: queued must be a number of seconds, not {seconds!r}")
-    return int(max(0.0, seconds) * 1e9)
+    return int(max(0.0, check_number("operation: queued", seconds, unit="seconds", wrong_type=TypeError)) * 1e9)
 
 
 def is_true(asked: Callable[[], object]) -> bool:

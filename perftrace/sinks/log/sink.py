@@ -10,8 +10,8 @@ from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
 from perftrace.sinks.log.fast_writer import fitted, write
 from perftrace.sinks.log.record_factory import RecordMaker, is_own
+from perftrace.sinks.warnings import LOGGER
 
-LOGGER = logging.getLogger("performance_monitor")
 """Where lines and perftrace's own warnings go."""
 _is_enabled_for = LOGGER.isEnabledFor
 _handle, _call_handlers = (
