@@ -27,8 +27,6 @@ FLOORS = (
 """From the ground up; a name is a file or folder right under the package."""
 
 CORE = (
-    "checks", "clock", "values", "ids", "events", "run", "record", "sink", "sink_guard", "tracer", "coroutines", "block",
-)  # fmt: skip
     "checks",
     "clock",
     "values",

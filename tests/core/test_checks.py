@@ -8,9 +8,9 @@ from perftrace.core.checks import check_number, check_whole, is_number
 @pytest.mark.parametrize("value", [True, None, "1", [], float("nan"), float("inf"), -float("inf"), 1j])
 def test_what_is_no_finite_number_is_refused(value):
     assert not is_number(value)
-    with pytest.raises(ValueError, match="^seconds must be a number of seconds above 0, not "):
+    with pytest.raises(ValueError, match=r"^seconds must be a number of seconds above 0, not "):
         check_number("seconds", value, above=0, unit="seconds")
-    with pytest.raises(ValueError, match="^port must be a whole number from 0 to 65535, not "):
+    with pytest.raises(ValueError, match=r"^port must be a whole number from 0 to 65535, not "):
         check_whole("port", value, least=0, most=65535)
 
 
