@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from perftrace.store.checking import check, inventory
 from perftrace.store.compaction import compact
+from perftrace.store.integrity import check
+from perftrace.store.inventory import inventory
 from perftrace.store.pruning import parse_age, parse_size, prune
 from perftrace.views import store as views
 

@@ -169,3 +169,9 @@ def _try_lock(descriptor: int, *, exclusive: bool) -> bool:
     except OSError:  # a file system without locks: nobody can tell, so it counts as in use
         return not exclusive
     return True
+
+
+def is_in_use(file: TraceFile) -> bool:
+    """Report whether a living process writes to a file."""
+    with claimed(file.path) as is_free:
+        return not is_free and file.path.exists()

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from perftrace.formats.line import Language, escape
-from perftrace.store.checking import FileCheck, Inventory
 from perftrace.store.compaction import Compacted
+from perftrace.store.integrity import FileCheck
+from perftrace.store.inventory import Inventory
 from perftrace.store.pruning import Pruned
 
 
