@@ -156,9 +156,9 @@ def tree_text(records: Iterable[Record]) -> str:
         item = stack.pop()
         lines.append("  " * item.level + item.text)
         if item.record is not None:
-            marks = _segments(item.record, item.level + 1)
+            segments = _segments(item.record, item.level + 1)
             children = [_Item.of(child, item.level + 1) for child in below.pop(item.record.span, [])]
-            stack += _newest_first([*marks, *children])
+            stack += _newest_first([*segments, *children])
     return "".join(f"{line}\n" for line in lines)
 
 

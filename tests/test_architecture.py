@@ -1,6 +1,7 @@
 """The floors: who may import whom."""
 
 import ast
+import collections
 import functools
 import sys
 from pathlib import Path
@@ -156,3 +157,17 @@ def test_an_analysis_knows_what_sources_give_and_not_how_they_read(path):
     for parts, _ in imports_of(path):
         there = target_module(parts) if parts[0] == "perftrace" else ("core",)
         assert there[0] in {"core", "formats", "analysis"} or there[:2] in allowed, ".".join(parts)
+
+
+SHARED_NAMES = {"Words", "PerftraceMiddleware"}
+"""Of each view its own words; what each framework's users look for."""
+
+
+def test_no_two_classes_have_one_name():
+    """A leading underscore makes no difference."""
+    places = collections.defaultdict(list)
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(".".join(module_of(path)))
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in SHARED_NAMES} == {}

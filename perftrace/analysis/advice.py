@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perftrace.analysis.bootstrap import WeightedSample
-from perftrace.analysis.population_rules import Block, blocks, delayed, outliers
+from perftrace.analysis.population_rules import BlockedLoop, blocks, delayed, outliers
 from perftrace.analysis.replay import spared
 from perftrace.analysis.trace_rules import HALF, TRACE_RULES, Match, Rule, Trace
 from perftrace.analysis.trees import Forest, Node, TreeIssues
@@ -145,7 +145,7 @@ def _blocking(roots: Sequence[Node]) -> Iterator[Finding]:
     """Tell of blocks, which cost the other traces of their loop; told even where no other trace was there."""
     import numpy as np
 
-    found: defaultdict[tuple[str, str], list[Block]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[BlockedLoop]] = defaultdict(list)
     for block in blocks(roots):
         found[block.operation, block.segment].append(block)
     for (operation, segment), held in found.items():

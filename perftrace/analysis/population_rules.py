@@ -82,7 +82,7 @@ def _stalls(step: Step, found: list[Spent]) -> Iterator[Match]:
             return
 
 
-class Block(NamedTuple):
+class BlockedLoop(NamedTuple):
     """A stretch of time in which a run held its event loop."""
 
     operation: str
@@ -93,7 +93,7 @@ class Block(NamedTuple):
     end: int
 
 
-def blocks(roots: Sequence[Node]) -> Iterator[Block]:
+def blocks(roots: Sequence[Node]) -> Iterator[BlockedLoop]:
     """Find runs that held an event loop for long: the innermost ones, and that of their segments that fits best."""
     loops = {_loop(node) for root in roots for node in root.walk() if node.record.steps > 1}
     for root in roots:
@@ -112,10 +112,10 @@ def blocks(roots: Sequence[Node]) -> Iterator[Block]:
                 found.append((end - start < 0.9 * longest, abs(end - start - longest), end, name))
                 start = end
             _, _, end, name = min(found)
-            yield Block(node.name, name, root, _loop(node), max(end - longest, node.start), end)
+            yield BlockedLoop(node.name, name, root, _loop(node), max(end - longest, node.start), end)
 
 
-def delayed(blocks: Sequence[Block], roots: Sequence[Node]) -> dict[int, int]:
+def delayed(blocks: Sequence[BlockedLoop], roots: Sequence[Node]) -> dict[int, int]:
     """Tell how long other traces in the same loop ran beside blocks: by the id() of the root, nanoseconds.
 
     That is the most that they can have lost; what they waited for anyway is in it.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Step = tuple[str, str]
 """An operation and a segment of it: the time that its runs spend there themselves, without their children."""
-Shape = tuple[tuple[Any, ...], ...]
+TraceShape = tuple[tuple[Any, ...], ...]
 """Instructions: `("gap", step)` takes a length, `("go",)` ends a stretch, `("start",)` one with a child that is
 awaited, `("ended", slot)` tells that this child has ended, `("end", slot)` ends a run."""
 _CHUNK = 2_000
@@ -47,7 +47,7 @@ def replays(roots: Iterable[Node], faster: Sequence[float]) -> Iterator[Replayed
     """
     import numpy as np
 
-    groups: defaultdict[Shape, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
+    groups: defaultdict[TraceShape, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
     for number, root in enumerate(roots):
         shape, lengths = compiled(root)
         numbers, rows = groups[shape]
@@ -69,7 +69,7 @@ def replays(roots: Iterable[Node], faster: Sequence[float]) -> Iterator[Replayed
             )
 
 
-def _replay(shape: Shape, lengths: "Numbers", scales: "Numbers") -> "Numbers":
+def _replay(shape: TraceShape, lengths: "Numbers", scales: "Numbers") -> "Numbers":
     """Run the instructions on columns of traces: gives the durations, by scale and trace."""
     import numpy as np
 
@@ -109,7 +109,7 @@ def spared(traces: Iterable[tuple[Node, TimeFactors]]) -> "Numbers":
     """Replay each trace with some of its time spared; gives the durations in nanoseconds. Needs numpy."""
     import numpy as np
 
-    groups: defaultdict[Shape, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
+    groups: defaultdict[TraceShape, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
     count = 0
     for root, remains in traces:
         shape, lengths = compiled(root, remains)
@@ -128,7 +128,7 @@ def spared(traces: Iterable[tuple[Node, TimeFactors]]) -> "Numbers":
     return durations
 
 
-def compiled(root: Node, remains: TimeFactors = MappingProxyType({})) -> tuple[Shape, list[float]]:
+def compiled(root: Node, remains: TimeFactors = MappingProxyType({})) -> tuple[TraceShape, list[float]]:
     """Take a trace apart: its shape, and the lengths of its runs' own stretches in the order of the gaps.
 
     remains: what is spared.
@@ -136,7 +136,7 @@ def compiled(root: Node, remains: TimeFactors = MappingProxyType({})) -> tuple[S
     shape: list[tuple[Any, ...]] = []
     lengths: list[float] = []
     slots: dict[int, int] = {id(root): 0}
-    stack = [_Run(root, remains, 1.0)]
+    stack = [_ReplayedRun(root, remains, 1.0)]
     while stack:
         run = stack[-1]
         at, kind, child, segment = run.events.pop()
@@ -158,13 +158,13 @@ def compiled(root: Node, remains: TimeFactors = MappingProxyType({})) -> tuple[S
         elif child is not None and child.is_awaited:
             slots[id(child)] = len(slots)
             shape.append(("start",))
-            stack.append(_Run(child, remains, run.share))
+            stack.append(_ReplayedRun(child, remains, run.share))
         else:
             shape.append(("go",))
     return tuple(shape), lengths
 
 
-class _Run:
+class _ReplayedRun:
     """A run while its tree is taken apart."""
 
     __slots__ = ("at", "events", "node", "pending", "remains", "share")

@@ -32,7 +32,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureCount:
     """Failures of one kind."""
 
     type: str
@@ -66,14 +66,14 @@ class OperationReport:
     p95: float | None
     p99: float | None
     max: float | None
-    errors: list[Failure]
+    errors: list[FailureCount]
     """The most frequent first."""
     segments: list[Segment]
     """In the order in which they were first seen; `(end)` last."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SlowRun:
     """One of the slowest runs."""
 
     operation_id: str
@@ -101,7 +101,7 @@ class Report:
 
     operations: list[OperationReport]
     """In the order asked for; by total time, largest first, if none was."""
-    slowest: list[Run]
+    slowest: list[SlowRun]
     """Slowest first."""
     never_ended: list[NeverEnded]
     duplicates: int
@@ -180,7 +180,7 @@ def _operation(name: str, group: str | None, by_weight: Mapping[float, Operation
         p95,
         p99,
         _seconds(runs.largest),
-        [Failure(kind, round(count)) for kind, count in sorted(errors.items(), key=lambda one: (-one[1], one[0]))],
+        [FailureCount(kind, round(count)) for kind, count in sorted(errors.items(), key=lambda one: (-one[1], one[0]))],
         _segments(by_weight),
     )
 
@@ -214,6 +214,6 @@ def _seconds(nanoseconds: float | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e9
 
 
-def _run(record: Record) -> Run:
+def _run(record: Record) -> SlowRun:
     longest = max(segments_of(record), key=lambda segment: segment[1], default=(None, 0))[0]
-    return Run(record.operation_id, record.name, record.duration_ns / 1e9, record.outcome, longest)
+    return SlowRun(record.operation_id, record.name, record.duration_ns / 1e9, record.outcome, longest)

@@ -23,7 +23,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StepChange:
     """A percentile as it is and as it would be, with the 95 % interval of that; seconds."""
 
     now: float
@@ -41,9 +41,9 @@ class FasterStep:
     faster: float
     gain: float
     """Seconds saved over all runs."""
-    p50: Change
-    p95: Change
-    p99: Change
+    p50: StepChange
+    p95: StepChange
+    p99: StepChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
     return WhatIf(operation, len(roots), steps, 0, forest.unused)
 
 
-def _changes(before: "Numbers", after: WeightedSample) -> Iterable[Change]:
+def _changes(before: "Numbers", after: WeightedSample) -> Iterable[StepChange]:
     for number, share in enumerate(PERCENTILES):
         values = (float(before[number]), float(after.percentile(share)), *after.interval(share, LEVEL))
-        yield Change(*(value / 1e9 for value in values))
+        yield StepChange(*(value / 1e9 for value in values))

@@ -26,7 +26,7 @@ MIN_TAIL_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class TailGroup:
     """Some of the runs."""
 
     count: int
@@ -56,8 +56,8 @@ class Why:
     count: int
     tail_from: float
     """The percentile where the tail begins, 0 to 1."""
-    tail: Group
-    typical: Group
+    tail: TailGroup
+    typical: TailGroup
     gap: float
     """How much longer the tail takes on average; seconds."""
     enough: bool
@@ -86,7 +86,7 @@ def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
     runs = [node for node in forest.nodes() if node.name == operation]
     needed = max(0, math.ceil(MIN_TAIL_RUNS / (1 - tail) - 1e-9) - len(runs))
     if not runs:
-        return Why(operation, 0, tail, Group(0, 0.0), Group(0, 0.0), 0.0, False, needed, [], [], forest.unused)
+        return Why(operation, 0, tail, TailGroup(0, 0.0), TailGroup(0, 0.0), 0.0, False, needed, [], [], forest.unused)
     durations = np.array([node.end - node.start for node in runs]) / 1e9
     weights = np.array([node.record.weight for node in runs], dtype=float)
     low, high, slow = WeightedSample(durations, weights).percentile(np.array([*TYPICAL, tail]))
@@ -101,11 +101,11 @@ def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
     return Why(operation, len(runs), tail, slowest, typical, gap, not needed, needed, parts, attributes, forest.unused)
 
 
-def _group(durations: "Numbers", weights: "Numbers", rows: "Rows") -> Group:
+def _group(durations: "Numbers", weights: "Numbers", rows: "Rows") -> TailGroup:
     import numpy as np
 
     count = int(rows.sum())
-    return Group(count, float(np.average(durations[rows], weights=weights[rows])) if count else 0.0)
+    return TailGroup(count, float(np.average(durations[rows], weights=weights[rows])) if count else 0.0)
 
 
 def _parts(

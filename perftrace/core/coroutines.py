@@ -10,7 +10,7 @@ from perftrace.core.tracer import CurrentToken, Tracer, get_current, reset_curre
 from perftrace.core.values import Outcome
 
 
-class _Timed:
+class _TimedSteps:
     """What coroutines and generators of every kind share."""
 
     __slots__ = ("__weakref__", "current", "details", "inner", "run", "spec")
@@ -60,7 +60,7 @@ class _Timed:
         return f"<timed {self.inner!r}>"
 
 
-class _Stepped(_Timed):
+class _Stepped(_TimedSteps):
     """A coroutine or generator around another one, stepped by `send`, `throw` and `close`.
 
     It hands through what debuggers and event loops ask (`cr_frame`, `cr_await`, `gi_running`, ...). An
@@ -155,7 +155,7 @@ class TimedGenerator(_Stepped, Generator[Any, Any, Any]):
         return types.GeneratorType
 
 
-class TimedAsyncGenerator(_Timed, AsyncGenerator[Any, Any]):
+class TimedAsyncGenerator(_TimedSteps, AsyncGenerator[Any, Any]):
     """A timed async generator: each `asend`, `athrow` and `aclose` gives an awaitable that steps the body."""
 
     __slots__ = ()

@@ -38,7 +38,7 @@ class SinkGuard:
         sink: Sink,
         report: Callable[[Sink, BaseException], object],
         current: "ContextVar[Any]",
-        untraced: object,
+        null_run: object,
         finishes: Callable[[], int],
     ) -> None:
         """Wrap a sink.
@@ -49,7 +49,7 @@ class SinkGuard:
         self.sink = sink
         self._report = report
         self._current = current
-        self._untraced = untraced
+        self._null_run = null_run
         self._finishes = finishes
         self._is_bare = self.sink.never_traces and type(sink.finished) is BuiltinMethodType
         """Whether the hook for finished operations is a function in C, which does nothing but put the record away:
@@ -89,7 +89,7 @@ class SinkGuard:
             self._fault(error)
 
     def _guarded(self, method: Callable[..., Any], *arguments: object) -> Any:
-        token = self._current.set(self._untraced)
+        token = self._current.set(self._null_run)
         try:
             return method(*arguments)
         finally:
@@ -102,7 +102,7 @@ class SinkGuard:
         deliver: Hook = getattr(self.sink, name)
         if name == "finished" and self._is_bare:
             return deliver
-        untraced, enter, leave = self._untraced, self._current.set, self._current.reset
+        null_run, enter, leave = self._null_run, self._current.set, self._current.reset
 
         def call_leaf(event: Any) -> None:
             self._accepted += 1
@@ -113,7 +113,7 @@ class SinkGuard:
 
         def call(event: Any) -> None:
             self._accepted += 1
-            token = enter(untraced)
+            token = enter(null_run)
             try:
                 deliver(event)
             except BaseException as error:

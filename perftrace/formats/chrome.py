@@ -15,7 +15,7 @@ from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, scalar
 from perftrace.formats.jsonl import dump, fields_of
 from perftrace.formats.jsonl import record_of as record_of_fields
-from perftrace.formats.tracks import Arrow, Lane, Moment, Slice, Tracks
+from perftrace.formats.tracks import Arrow, Lane, Moment, Tracks, TrackSlice
 
 OPERATION, SEGMENT, CHECKPOINT = "operation", "segment", "checkpoint"
 """Categories of events."""
@@ -37,7 +37,7 @@ class Events:
     def of(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Make the events of records, best those of a whole trace at once."""
         for drawn in self._tracks.place(records):
-            if isinstance(drawn, Slice):
+            if isinstance(drawn, TrackSlice):
                 yield self._slice(drawn)
             elif isinstance(drawn, Moment):
                 yield {"ph": "i", "s": "t", "name": drawn.name, "cat": CHECKPOINT, **self._place(drawn.time, drawn)}
@@ -48,7 +48,7 @@ class Events:
             else:
                 yield from self._named(drawn)
 
-    def _slice(self, drawn: Slice) -> dict[str, Any]:
+    def _slice(self, drawn: TrackSlice) -> dict[str, Any]:
         record = drawn.record
         category, args = SEGMENT, {}
         if record is not None:
@@ -58,7 +58,7 @@ class Events:
         place = self._place(drawn.start, drawn)
         return {"ph": "X", "name": drawn.name, "cat": category, **place, "dur": duration, "args": args}
 
-    def _place(self, time: int, on: Lane | Slice | Moment) -> dict[str, Any]:
+    def _place(self, time: int, on: Lane | TrackSlice | Moment) -> dict[str, Any]:
         return {"ts": (time - self._base) / 1000, "pid": on.pid, "tid": on.lane}
 
     def _named(self, lane: Lane) -> Iterator[dict[str, Any]]:
@@ -108,10 +108,10 @@ def decode(events: Iterable[Any], miss: Callable[[], object]) -> Iterator[Record
     yield from reader.records()
 
 
-class _Slice:
+class _OpenSlice:
     """An event of another tool while it is read."""
 
-    __slots__ = ("args", "category", "end", "marks", "name", "pid", "place", "start", "thread")
+    __slots__ = ("args", "category", "checkpoints", "end", "name", "pid", "place", "start", "thread")
 
     def __init__(self, event: Mapping[str, Any], start: int, place: int) -> None:
         self.name = _text(event.get("name", ""))
@@ -121,7 +121,7 @@ class _Slice:
         self.end: int | None = None
         self.args: dict[str, Any] = {}
         self.add(event)
-        self.marks: list[CheckpointFields] = []
+        self.checkpoints: list[CheckpointFields] = []
         self.place = place
         """Of the event among all."""
 
@@ -137,11 +137,11 @@ class _Reader:
     def __init__(self, miss: Callable[[], object]) -> None:
         self._miss = miss
         self._names: dict[tuple[Any, Any], str] = {}
-        self._threads: dict[tuple[Any, Any], list[_Slice]] = {}
+        self._threads: dict[tuple[Any, Any], list[_OpenSlice]] = {}
         """Slices of each process and thread that belong to its stack."""
-        self._open: dict[tuple[Any, ...], list[_Slice]] = {}
+        self._open: dict[tuple[Any, ...], list[_OpenSlice]] = {}
         self._instants: dict[tuple[Any, Any], list[tuple[int, str, Attributes]]] = {}
-        self._ids: dict[tuple[Any, ...], list[_Slice]] = {}
+        self._ids: dict[tuple[Any, ...], list[_OpenSlice]] = {}
         """Asynchronous slices by what pairs them."""
         self._count = 0
 
@@ -163,11 +163,11 @@ class _Reader:
         thread = (event.get("pid", 0), event.get("tid", 0))
         hash(thread)
         if phase == "X":
-            begun = _Slice(event, _time(event), self._count)
+            begun = _OpenSlice(event, _time(event), self._count)
             begun.end = begun.start + max(0, round(_number(event.get("dur", 0)) * 1000))
             self._threads.setdefault(thread, []).append(begun)
         elif phase == "B":
-            begun = _Slice(event, _time(event), self._count)
+            begun = _OpenSlice(event, _time(event), self._count)
             self._open.setdefault(thread, []).append(begun)
             self._threads.setdefault(thread, []).append(begun)
         elif phase == "E":
@@ -178,7 +178,7 @@ class _Reader:
             instant = (_time(event), _text(event.get("name", "")), _attributes(event.get("args") or {}))
             self._instants.setdefault(thread, []).append(instant)
         elif phase in ("b", "S"):
-            begun = _Slice(event, _time(event), self._count)
+            begun = _OpenSlice(event, _time(event), self._count)
             self._open.setdefault(_pair(event), []).append(begun)
             self._ids.setdefault(_pair(event), []).append(begun)
         elif phase in ("e", "F"):
@@ -188,7 +188,9 @@ class _Reader:
         elif phase in ("n", "T", "p"):
             stack = self._open[_pair(event)]
             elapsed = max(0, _time(event) - stack[-1].start)
-            stack[-1].marks.append((_text(event.get("name", "")), "", elapsed, _attributes(event.get("args") or {})))
+            stack[-1].checkpoints.append(
+                (_text(event.get("name", "")), "", elapsed, _attributes(event.get("args") or {}))
+            )
 
     def records(self) -> Iterator[Record]:
         """Give other tools' operations, nested."""
@@ -197,11 +199,11 @@ class _Reader:
         for slices in self._ids.values():
             yield from self._nested(slices, [])
 
-    def _nested(self, slices: list[_Slice], instants: list[tuple[int, str, Attributes]]) -> Iterator[Record]:
+    def _nested(self, slices: list[_OpenSlice], instants: list[tuple[int, str, Attributes]]) -> Iterator[Record]:
         """Give the records of slices that lie inside one another."""
         slices.sort(key=lambda one: (one.start, -_end_of(one), one.place))
-        stack: list[tuple[_Slice, int, int]] = []
-        parents: list[tuple[_Slice, int, int, int | None]] = []
+        stack: list[tuple[_OpenSlice, int, int]] = []
+        parents: list[tuple[_OpenSlice, int, int, int | None]] = []
         at = 0
         for one in [*slices, None]:
             while at < len(instants) and (one is None or instants[at][0] < one.start):
@@ -210,7 +212,7 @@ class _Reader:
                 while stack and _end_of(stack[-1][0]) < time:
                     stack.pop()
                 if stack:
-                    stack[-1][0].marks.append((name, "", time - stack[-1][0].start, attributes))
+                    stack[-1][0].checkpoints.append((name, "", time - stack[-1][0].start, attributes))
             if one is None:
                 break
             # A slice that ends later than the one it began in is no part of it.
@@ -224,13 +226,13 @@ class _Reader:
         for one, trace, span, parent in parents:
             yield self._record(one, trace, span, parent)
 
-    def _ids_of(self, one: _Slice) -> tuple[int, int]:
+    def _ids_of(self, one: _OpenSlice) -> tuple[int, int]:
         """Make ids of what an event is and where it stands: the same each time the file is read."""
         what = repr((one.pid, one.thread, one.name, one.start, one.place)).encode("utf-8", "backslashreplace")
         digest = hashlib.blake2b(what, digest_size=24).digest()
         return int.from_bytes(digest[:16], "big") or 1, int.from_bytes(digest[16:], "big") or 1
 
-    def _record(self, one: _Slice, trace: int, span: int, parent: int | None) -> Record:
+    def _record(self, one: _OpenSlice, trace: int, span: int, parent: int | None) -> Record:
         attributes = _attributes(one.args)
         if one.category:
             attributes.setdefault("cat", str(one.category))
@@ -246,13 +248,13 @@ class _Reader:
             duration_ns=0 if one.end is None else one.end - one.start,
             outcome=None if one.end is None else "ok",
             attributes=attributes or NO_ATTRIBUTES,
-            checkpoints=sorted(one.marks, key=lambda mark: mark[2]),
+            checkpoints=sorted(one.checkpoints, key=lambda checkpoint: checkpoint[2]),
             pid=one.pid if is_pid else 0,
             thread=self._names.get((one.pid, one.thread)) or str(one.thread),
         )
 
 
-def _end_of(one: _Slice) -> int:
+def _end_of(one: _OpenSlice) -> int:
     return _BOUND if one.end is None else one.end
 
 

@@ -32,7 +32,7 @@ _MAX_TIME = (1 << 64) - 1
 _MAX_WHOLE = (1 << 63) - 1
 
 
-class Event(NamedTuple):
+class SpanEvent(NamedTuple):
     """A named moment of a span."""
 
     time: int
@@ -55,7 +55,7 @@ class Span(NamedTuple):
     end: int
     """Unix nanoseconds; 0 for a span that has not ended."""
     attributes: Mapping[str, Scalar]
-    events: Sequence[Event]
+    events: Sequence[SpanEvent]
     links: Sequence[tuple[int, int]]
     """Trace and span of each."""
     status: int
@@ -85,7 +85,7 @@ def span_of(record: Record) -> Span:
         start,
         0 if outcome is None else min(start + record.duration_ns, _MAX_TIME),
         attributes,
-        [_event_of(start, mark) for mark in record.checkpoints],
+        [_event_of(start, checkpoint) for checkpoint in record.checkpoints],
         () if link is None else ((int(link.trace_id, 16), int(link.span_id, 16)),),
         ERROR if outcome == "error" else UNSET,
         record.error or "" if outcome == "error" else "",
@@ -170,8 +170,8 @@ def _add_failure(record: Record, outcome: Outcome | None, attributes: dict[str, 
         attributes["perftrace.error"] = record.error
 
 
-def _event_of(start: int, mark: CheckpointFields) -> Event:
-    name, description, elapsed, attributes = mark
+def _event_of(start: int, checkpoint: CheckpointFields) -> SpanEvent:
+    name, description, elapsed, attributes = checkpoint
     if attributes or description:
         attributes = {
             _ESCAPE + name if not name or name.startswith(_OURS) else name: value for name, value in attributes.items()
@@ -179,7 +179,7 @@ def _event_of(start: int, mark: CheckpointFields) -> Event:
         if description:
             attributes["perftrace.description"] = description
     time = start + elapsed
-    return Event(time if 0 <= time <= _MAX_TIME else min(max(time, 0), _MAX_TIME), name, attributes)
+    return SpanEvent(time if 0 <= time <= _MAX_TIME else min(max(time, 0), _MAX_TIME), name, attributes)
 
 
 def escaped(span: Span) -> Span:
@@ -196,8 +196,8 @@ def _escaped(value: Any) -> Any:
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
         return {_escaped(name): _escaped(inner) for name, inner in value.items()}
-    if isinstance(value, Event):
-        return Event(value.time, _escaped(value.name), _escaped(value.attributes))
+    if isinstance(value, SpanEvent):
+        return SpanEvent(value.time, _escaped(value.name), _escaped(value.attributes))
     if type(value) is int and not -_MAX_WHOLE <= value <= _MAX_WHOLE:
         return str(value)
     return [_escaped(inner) for inner in value] if isinstance(value, list) else value
@@ -266,7 +266,7 @@ def record_of(span: Span) -> Record:
         error_type=error_type,
         error=error,
         slow=is_slow is True,
-        checkpoints=_marks_of(span, is_ours),
+        checkpoints=_checkpoints_of(span, is_ours),
         running_ns=running,
         inner_ns=inner,
         steps=taker.whole("perftrace.steps") or 0,
@@ -304,14 +304,14 @@ def _failure_of(span: Span, error_type: str | None, error: str | None) -> tuple[
     return error_type, error.removeprefix(f"{error_type}: ") if error else error
 
 
-def _marks_of(span: Span, is_ours: bool) -> list[CheckpointFields]:
-    marks = [_mark_of(span.start, event) for event in span.events]
+def _checkpoints_of(span: Span, is_ours: bool) -> list[CheckpointFields]:
+    checkpoints = [_checkpoint_of(span.start, event) for event in span.events]
     if not is_ours:
-        marks = sorted(((n, d, max(0, e), a) for n, d, e, a in marks), key=lambda mark: mark[2])
-    return marks
+        checkpoints = sorted(((n, d, max(0, e), a) for n, d, e, a in checkpoints), key=lambda checkpoint: checkpoint[2])
+    return checkpoints
 
 
-def _mark_of(start: int, event: Event) -> CheckpointFields:
+def _checkpoint_of(start: int, event: SpanEvent) -> CheckpointFields:
     if not event.attributes:
         return (event.name, "", event.time - start, NO_ATTRIBUTES)
     taker = _Taker(event.attributes)

@@ -10,7 +10,7 @@ from typing import Any
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES, Scalar
 from perftrace.formats.jsonl import dump
-from perftrace.formats.otlp import SCOPE, Event, Span, span_of
+from perftrace.formats.otlp import SCOPE, Span, SpanEvent, span_of
 
 _HEX = re.compile("[0-9a-fA-F]+").fullmatch
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -62,7 +62,7 @@ def _span(span: Span) -> dict[str, Any]:
     return fields
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: SpanEvent) -> dict[str, Any]:
     fields: dict[str, Any] = {"timeUnixNano": str(event.time), "name": event.name}
     if event.attributes:
         fields["attributes"] = _attributes(event.attributes)
@@ -131,7 +131,7 @@ def _decoded_span(fields: Any, resource: Mapping[str, Scalar], scope: str) -> Sp
         _time(fields.get("endTimeUnixNano") or 0),
         _decoded(fields.get("attributes")),
         [
-            Event(
+            SpanEvent(
                 _time(event.get("timeUnixNano") or 0), _text(event.get("name") or ""), _decoded(event.get("attributes"))
             )
             for event in fields.get("events") or ()

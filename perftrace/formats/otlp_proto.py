@@ -9,7 +9,7 @@ from typing import Any
 
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES, Scalar
-from perftrace.formats.otlp import SCOPE, Event, Span, escaped, span_of
+from perftrace.formats.otlp import SCOPE, Span, SpanEvent, escaped, span_of
 
 _SAMPLED = 1
 _MAX_DEPTH = 20
@@ -192,7 +192,7 @@ def _decoded_span(message: Any, resource: Mapping[str, Scalar], scope: str) -> S
         message.start_time_unix_nano,
         message.end_time_unix_nano,
         _decoded(message.attributes),
-        [Event(event.time_unix_nano, event.name, _decoded(event.attributes)) for event in message.events],
+        [SpanEvent(event.time_unix_nano, event.name, _decoded(event.attributes)) for event in message.events],
         [(int.from_bytes(link.trace_id, "big"), int.from_bytes(link.span_id, "big")) for link in message.links],
         message.status.code,
         message.status.message,

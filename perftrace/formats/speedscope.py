@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import dump
-from perftrace.formats.tracks import Lane, Slice, Tracks
+from perftrace.formats.tracks import Lane, Tracks, TrackSlice
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
@@ -24,7 +24,7 @@ def encode(records: Sequence[Record], name: str = "perftrace") -> Iterator[bytes
     for drawn in Tracks().place(records):
         if isinstance(drawn, Lane):
             lanes[drawn.lane] = drawn
-        elif isinstance(drawn, Slice):
+        elif isinstance(drawn, TrackSlice):
             frame = frames.setdefault(drawn.name, len(frames))
             slices.setdefault(drawn.lane, []).append((drawn.start - base, drawn.end - base, frame))
     yield dump({"$schema": _SCHEMA, "name": name, "exporter": "perftrace", "activeProfileIndex": 0})[:-1]

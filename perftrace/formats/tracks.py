@@ -23,7 +23,7 @@ class Lane(NamedTuple):
     name: str
 
 
-class Slice(NamedTuple):
+class TrackSlice(NamedTuple):
     """A stretch of time on a lane."""
 
     pid: int
@@ -58,7 +58,7 @@ class Arrow(NamedTuple):
     below: Lane
 
 
-Drawn: TypeAlias = Lane | Slice | Moment | Arrow
+Drawn: TypeAlias = Lane | TrackSlice | Moment | Arrow
 
 
 class Tracks:
@@ -99,7 +99,7 @@ class Tracks:
                     yield Arrow(record.span, record.start, above[0], lane)
             if record.span:
                 placed[record.trace, record.span] = (lane, record)
-            yield Slice(lane.pid, lane.lane, record.name, record.start, _end_of(record), record)
+            yield TrackSlice(lane.pid, lane.lane, record.name, record.start, _end_of(record), record)
             if record.checkpoints:
                 yield from _checkpoints(record, lane, inside.get((record.trace, record.span), ()))
 
@@ -160,7 +160,7 @@ def _checkpoints(record: Record, lane: Lane, inside: Sequence[Record]) -> Iterat
         return
     for name, start, end in segments:
         if name != END or start != end:
-            yield Slice(lane.pid, lane.lane, name, start, end, None)
+            yield TrackSlice(lane.pid, lane.lane, name, start, end, None)
 
 
 def _segments(record: Record) -> Iterator[tuple[str, int, int]]:

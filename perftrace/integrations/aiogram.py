@@ -85,7 +85,7 @@ class AiogramTracing:
             name_of(getattr(data.get("handler"), "callback", None)) or kind,
             key=None if user is None else user.id,
             attributes={
-                "telegram.update_id": update.update_id, "telegram.type": kind, **delivery.marks(date),
+                "telegram.update_id": update.update_id, "telegram.type": kind, **delivery.attributes(date),
             },
             queued=delivery.waited(),
         )  # fmt: skip

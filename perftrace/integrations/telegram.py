@@ -87,7 +87,7 @@ class TelegramTracing:
             key=None if user is None else user.id,
             attributes={
                 "telegram.update_id": update.update_id, "telegram.type": kind,
-                **delivery.marks(date),
+                **delivery.attributes(date),
             },
             queued=delivery.waited(),
         )  # fmt: skip

@@ -25,20 +25,20 @@ class Delivery(NamedTuple):
         """Give the seconds since the receipt."""
         return (tracer.clock.monotonic_ns() - self.mono_ns) / 1e9
 
-    def marks(self, date: object) -> dict[str, object]:
+    def attributes(self, date: object) -> dict[str, object]:
         """Tell what is out of the ordinary in it, and how long Telegram held it.
 
         date: of the message, as datetime or Unix seconds; anything else is none.
         """
-        marks: dict[str, object] = {"telegram.redelivered": True} if self.is_again else {}
+        attributes: dict[str, object] = {"telegram.redelivered": True} if self.is_again else {}
         if isinstance(date, datetime):
             date = date.timestamp()
         if isinstance(date, int | float):
             delay = tracer.clock.wall_ns() / 1e9 - self.waited() - date
-            marks["telegram.delay_s"] = round(max(0.0, delay), 3)
+            attributes["telegram.delay_s"] = round(max(0.0, delay), 3)
             if delay < 0:
-                marks["telegram.clock_ahead"] = True
-        return marks
+                attributes["telegram.clock_ahead"] = True
+        return attributes
 
     def late_mark(self, late_after: float) -> dict[str, object]:
         """Tell whether Telegram has given up on the webhook that it came by.

@@ -106,11 +106,11 @@ def _events(record: Record) -> list[tuple[int, Event]]:
     operation_id, start = record.operation_id, record.start
     ids = record.trace_id, record.span_id, record.parent_id
     first = Started(operation_id, record.name, record.description, record.key, *ids, start)
-    marks = [
+    checkpoints = [
         (start + elapsed, Reached(operation_id, name, description, elapsed, start, attributes))
         for name, description, elapsed, attributes in record.checkpoints
     ]
-    return [(start, first), *marks, (start + record.duration_ns, record)]
+    return [(start, first), *checkpoints, (start + record.duration_ns, record)]
 
 
 def first_of(keys: OrderedDict[K, Any]) -> K | None:

@@ -169,7 +169,7 @@ class HttpClient:
             connection.sock.settimeout(_left(deadline))
         # What it makes of the socket's bytes reads within the deadline, however slowly they come.
         connection.response_class = lambda sock, *rest, **options: http.client.HTTPResponse(  # type: ignore[assignment]
-            _Timed(sock, deadline),  # type: ignore[arg-type]
+            TimedConnection(sock, deadline),  # type: ignore[arg-type]
             *rest,
             **options,
         )
@@ -217,7 +217,7 @@ def _left(deadline: float) -> float:
     return left
 
 
-class _Timed:
+class TimedConnection:
     """A socket as `HTTPResponse` takes it, whose reading ends at a deadline; a socket's own timeout is for one read."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:

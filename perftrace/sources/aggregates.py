@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy import int64
     from numpy.typing import NDArray
 
-Shape = tuple[str, ...]
+RunShape = tuple[str, ...]
 """An operation, its checkpoints in their order, as bytes read as Latin-1, and an empty text for the end."""
 _NUMBERS = 200_000
 """How many numbers of a shape are collected before they are counted: bounds the memory."""
@@ -69,7 +69,7 @@ class RunAggregates:
         """By operation and checkpoint, in the order in which they were first seen; None is the last one, to the end."""
         self.counts: list[StoreAggregates] = []
         """What was counted of stores' Parquet files."""
-        self.runs: dict[Shape, array[int]] = {}
+        self.runs: dict[RunShape, array[int]] = {}
         """Of each shape: the nanoseconds of each run up to each checkpoint and up to the end, run after run."""
         self.number: int = 0
         """How many runs were added."""
@@ -78,7 +78,7 @@ class RunAggregates:
         self.least: int = -1 if slowest else sys.maxsize
         """What takes longer is one of the slowest, for `keep`."""
 
-    def rows(self, shape: Shape) -> "array[int]":
+    def rows(self, shape: RunShape) -> "array[int]":
         """Give what takes the numbers of each run of a shape that was not seen yet."""
         found = self.runs[shape] = array("q")
         return found
@@ -124,7 +124,7 @@ class RunAggregates:
         if len(self.longest) >= self.slowest:
             self.least = self.longest[0][0] if self.longest else sys.maxsize
 
-    def _count(self, shape: Shape) -> None:
+    def _count(self, shape: RunShape) -> None:
         name, *checkpoints, _ = shape
         rows = self.runs.pop(shape)
         width = len(checkpoints) + 1

@@ -27,7 +27,7 @@ def read(path: str, file: LimitedReader, counters: ReadCounters) -> Iterator[Rec
     Raises ValueError where a bound is passed, and where the file is cut inside an event or is no such file, after
     what could be read.
     """
-    events = _Events(file.rest().decode("utf-8-sig", "replace"))
+    events = _EventReader(file.rest().decode("utf-8-sig", "replace"))
 
     def miss() -> None:
         counters.lines += 1
@@ -41,7 +41,7 @@ def read(path: str, file: LimitedReader, counters: ReadCounters) -> Iterator[Rec
         raise ValueError(events.complaint)
 
 
-class _Events:
+class _EventReader:
     """Gives events one by one: all at once they would take ten times the room of their text."""
 
     def __init__(self, text: str) -> None:

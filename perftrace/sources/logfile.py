@@ -34,7 +34,7 @@ RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
 
 
-class _Run:
+class _OpenRun:
     """What is known of an operation whose finish has not been read."""
 
     __slots__ = ("checkpoints", "description", "line", "operation_id", "start_seen")
@@ -54,8 +54,8 @@ class _Run:
 
 def _rebuild(
     operation_id: str, description: str, line: str, checkpoints: list[tuple[str, str, int]], start_seen: bool
-) -> _Run:
-    run = _Run(operation_id, description, line, start_seen)
+) -> _OpenRun:
+    run = _OpenRun(operation_id, description, line, start_seen)
     run.checkpoints.extend((*mark, NO_ATTRIBUTES) for mark in checkpoints)
     return run
 
@@ -65,8 +65,8 @@ class PartState(NamedTuple):
 
     counters: ReadCounters
     unmatched_lines: list[str]
-    abandoned: list[_Run]
-    running: dict[str, _Run]
+    abandoned: list[_OpenRun]
+    running: dict[str, _OpenRun]
     names: set[str]
     recent: str
     """Ids that have ended, a line each: handed from process to process, a set of them costs five times as much."""
@@ -82,8 +82,8 @@ class LogReader:
         self._counters = counters
         self._unmatched_lines: list[str] | None = [] if is_part else None
         """Lines of runs whose start was not seen, where that may stand in a part before this one."""
-        self._running: dict[str, _Run] = {}
-        self._abandoned: list[_Run] = []
+        self._running: dict[str, _OpenRun] = {}
+        self._abandoned: list[_OpenRun] = []
         self._names: set[str] = set()
         self._specs: dict[tuple[str, str | None, bool], OperationSpec] = {}
         self._recent: set[str] = set()
@@ -112,7 +112,7 @@ class LogReader:
                     continue
                 used += 1
                 if run is None:
-                    running[plain[0]] = _Run(plain[0], plain[1].rstrip("\r"), text[:40], True)
+                    running[plain[0]] = _OpenRun(plain[0], plain[1].rstrip("\r"), text[:40], True)
                 elif len(plain) == CHECKPOINT_PARTS:
                     run.checkpoints.append((plain[1], plain[2], nanoseconds(plain[3]), NO_ATTRIBUTES))
                 else:
@@ -146,7 +146,7 @@ class LogReader:
     def _look_at_plain(self) -> None:
         """Make runs of what `_count` has left open."""
         for operation_id, plain in self._plain.items():
-            run = self._running[operation_id] = _Run(operation_id, "", "", True)
+            run = self._running[operation_id] = _OpenRun(operation_id, "", "", True)
             run.checkpoints += (
                 (_decoded(name), "", self._seconds[elapsed], NO_ATTRIBUTES)
                 for name, elapsed in zip(plain[::2], plain[1::2], strict=True)
@@ -189,7 +189,7 @@ class LogReader:
                     rows.extend(map(seconds, plain[1::2]))
                     aggregates.number += 1
                     if rows[-1] > aggregates.least:
-                        run = _Run(done_id, "", "", True)
+                        run = _OpenRun(done_id, "", "", True)
                         checkpoints = zip(map(_decoded, plain[:-2:2]), map(seconds, plain[1::2]), strict=False)
                         run.checkpoints += ((name, "", length, NO_ATTRIBUTES) for name, length in checkpoints)
                         aggregates.keep(self._plain_end(run, "", took, field or None, value))
@@ -239,7 +239,7 @@ class LogReader:
         self._recent.update(part.recent.split("\n"))
         self._forget()
 
-    def _plain_end(self, run: _Run, done: str, seconds: str, field: str | None, value: str) -> Record:
+    def _plain_end(self, run: _OpenRun, done: str, seconds: str, field: str | None, value: str) -> Record:
         """Make the record of a run that ended as usual."""
         operation_id = run.operation_id
         key_name, identity = self._identify(operation_id, () if field is None else ((field, value),))
@@ -297,7 +297,7 @@ class LogReader:
             if self._unmatched_lines is not None:
                 self._unmatched_lines.append(text)
                 return
-            run = self._running[operation_id] = _Run(operation_id, "", "", False)
+            run = self._running[operation_id] = _OpenRun(operation_id, "", "", False)
         run.checkpoints.append((name, description, line.duration_ns, NO_ATTRIBUTES))
 
     def _start(self, line: Line, text: str) -> None:
@@ -307,7 +307,7 @@ class LogReader:
             if split_id(operation_id).span:
                 return  # such an id never starts twice: two handlers wrote the same line
             self._abandoned.append(former)
-        self._running[operation_id] = _Run(operation_id, description, text[:40], True)
+        self._running[operation_id] = _OpenRun(operation_id, description, text[:40], True)
 
     def _finish(self, line: Line, text: str) -> Record | None:
         operation_id, done = split_body(line.body)
@@ -318,10 +318,10 @@ class LogReader:
             if self._unmatched_lines is not None:
                 self._unmatched_lines.append(text)
                 return None
-            run = _Run(operation_id, "", "", False)
+            run = _OpenRun(operation_id, "", "", False)
         return self._ended(run, line, done)
 
-    def _ended(self, run: _Run, line: Line, done: str) -> Record:
+    def _ended(self, run: _OpenRun, line: Line, done: str) -> Record:
         key_name, identity = self._identify(run.operation_id, line.fields)
         return self._record(
             run,
@@ -347,7 +347,7 @@ class LogReader:
                 return name, identity
         return None, split_id(operation_id, names=self._names)
 
-    def _record(self, run: _Run, identity: Identity, **known: Any) -> Record:
+    def _record(self, run: _OpenRun, identity: Identity, **known: Any) -> Record:
         """Make the record of a run from what is known of it; remember its id."""
         name, key, span = identity
         if span:

@@ -21,7 +21,7 @@ MAX_LINE = 1 << 20
 """Bytes of a line that are looked at; what is longer is no line of ours."""
 
 
-class Read(NamedTuple):
+class ReadPart(NamedTuple):
     """A part that was read: its usual runs counted, the others as records, and what is left."""
 
     aggregates: RunAggregates
@@ -29,7 +29,7 @@ class Read(NamedTuple):
     left: PartState
 
 
-def read_parts(path: str, size: int, slowest: int) -> Iterator[Read]:
+def read_parts(path: str, size: int, slowest: int) -> Iterator[ReadPart]:
     """Read a file of that many bytes, part by part, on all cores.
 
     slowest: how many of the slowest runs are kept of each part.
@@ -54,14 +54,14 @@ def _be_quiet() -> None:
     gc.disable()
 
 
-def _read_part(path: str, start: int, slowest: int) -> Read:
+def _read_part(path: str, start: int, slowest: int) -> ReadPart:
     """Read the lines that begin in a part."""
     reader, aggregates = LogReader(ReadCounters(), is_part=True), RunAggregates(slowest)
     with open(path, "rb") as file:
         _skip_to(file, start)
         records = list(reader.count(path, blocks(file, start + PART - file.tell()), aggregates))
     aggregates.finish()
-    return Read(aggregates, records, reader.part())
+    return ReadPart(aggregates, records, reader.part())
 
 
 def _skip_to(file: BinaryIO, start: int) -> None:

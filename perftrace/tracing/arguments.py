@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from perftrace.core.run import CallDetails
 from perftrace.core.values import Scalar, plain, scalar
 
-Read: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+ArgumentReader: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 """Takes something from a call's positional and keyword arguments."""
 Wanted: TypeAlias = str | Callable[..., object]
 """A parameter's name, a dotted path from one, or a callable of the call's arguments."""
@@ -32,7 +32,7 @@ class Arguments:
         except (TypeError, ValueError):  # some builtins have none
             self._parameters = {}
 
-    def key(self, wanted: Wanted | None) -> tuple[Read | None, str | None]:
+    def key(self, wanted: Wanted | None) -> tuple[ArgumentReader | None, str | None]:
         """Build what reads the key, as text or None, and its label."""
         if wanted is None:
             return None, None
@@ -47,7 +47,7 @@ class Arguments:
 
         return read_key, label or "key"
 
-    def captured(self, wanted: Iterable[Wanted]) -> Read | None:
+    def captured(self, wanted: Iterable[Wanted]) -> ArgumentReader | None:
         """Build what reads attributes, by label; those that a call does not have are left out."""
         if isinstance(wanted, str) or not isinstance(wanted, Iterable):
             raise TypeError(f"timed: capture of {self._name} must be a list of parameters, not {wanted!r}")
@@ -66,7 +66,7 @@ class Arguments:
 
         return capture
 
-    def text(self, template: str | None, option: str) -> tuple[Read | None, str | None]:
+    def text(self, template: str | None, option: str) -> tuple[ArgumentReader | None, str | None]:
         """Build what fills in a text; None and the finished text where there is nothing to fill in."""
         if template is None:
             return None, None
@@ -90,10 +90,10 @@ class Arguments:
 
         return fill, template
 
-    def _captured(self, wanted: Wanted) -> tuple[Read, str | None]:
+    def _captured(self, wanted: Wanted) -> tuple[ArgumentReader, str | None]:
         return self._value(wanted, "capture")
 
-    def _value(self, wanted: Wanted, option: str) -> tuple[Read, str | None]:
+    def _value(self, wanted: Wanted, option: str) -> tuple[ArgumentReader, str | None]:
         """Build what reads a value, and its label; a callable's is its name, if it has one."""
         if isinstance(wanted, str):
             first, *rest = wanted.split(".")
@@ -112,7 +112,7 @@ class Arguments:
         is_named = option == "capture" and name != "<lambda>"
         return lambda args, kwargs: wanted(*args, **kwargs), name if is_named else None
 
-    def _parameter(self, wanted: str, option: str) -> Read:
+    def _parameter(self, wanted: str, option: str) -> ArgumentReader:
         """Build what reads one parameter from a call, its default included."""
         if wanted not in self._parameters:
             if not self._is_checked:
@@ -132,7 +132,11 @@ class Arguments:
         return lambda args, kwargs: args[position] if len(args) > position else kwargs.get(wanted, default)
 
     def details(
-        self, key: Read | None, texts: tuple[Read | None, Read | None], fixed: CallDetails, capture: Read | None
+        self,
+        key: ArgumentReader | None,
+        texts: tuple[ArgumentReader | None, ArgumentReader | None],
+        fixed: CallDetails,
+        capture: ArgumentReader | None,
     ) -> Callable[[tuple[Any, ...], dict[str, Any]], CallDetails] | None:
         """Build what reads all of a call's details at once; None where every call is alike."""
         describe, finish = texts

@@ -27,7 +27,7 @@ class Decorator(Protocol):
         """Decorate a function."""
 
 
-Steps: TypeAlias = type[TimedCoroutine] | type[TimedGenerator] | type[TimedAsyncGenerator]
+StepsType: TypeAlias = type[TimedCoroutine] | type[TimedGenerator] | type[TimedAsyncGenerator]
 
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class TimedFunction(Timed):
         return result
 
 
-class TimedSteps(Timed):
+class TimedStepFunction(Timed):
     """A decorated coroutine or generator function: argument errors come from the call, the rest from its steps."""
 
     __slots__ = ()
@@ -142,10 +142,10 @@ class TimedSteps(Timed):
         return time_steps(kind, plan.spec, plan.common if read is None else read(args, kwargs), inner)
 
 
-_KINDS: dict[type, Steps] = {types.CoroutineType: TimedCoroutine, types.AsyncGeneratorType: TimedAsyncGenerator}
+_KINDS: dict[type, StepsType] = {types.CoroutineType: TimedCoroutine, types.AsyncGeneratorType: TimedAsyncGenerator}
 
 
-def _kind_of(inner: object) -> Steps | None:
+def _kind_of(inner: object) -> StepsType | None:
     """Find what times the steps of a generator, or of an object of a type of its own, as compilers make them."""
     if isinstance(inner, types.GeneratorType):
         return TimedCoroutine if inner.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE else TimedGenerator
@@ -241,7 +241,7 @@ def timed(
             common = CallDetails(None, description_text or "", done_text, None)
             read = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
             own = replace(spec, key_name=key_name, read_details=read)
-            kind = TimedSteps if _looks_stepped(function) else TimedFunction
+            kind = TimedStepFunction if _looks_stepped(function) else TimedFunction
             return kind(Plan(function, own, common, asked, make))
 
         return make(function)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from perftrace.analysis.report import NeverEnded, OperationReport, Report, Run
+from perftrace.analysis.report import NeverEnded, OperationReport, Report, SlowRun
 from perftrace.formats.line import Language
 from perftrace.sources.base import ReadCounters
 from perftrace.views.table import duration, shorten, table
@@ -117,7 +117,7 @@ def report_text(report: Report, counters: ReadCounters, language: Language) -> s
     return "\n".join(part for part in parts if part)
 
 
-def runs_text(runs: Sequence[Run], language: Language) -> str:
+def runs_text(runs: Sequence[SlowRun], language: Language) -> str:
     """Write the slowest runs as a table."""
     return table(WORDS[language].run_columns, [_run_row(run, language) for run in runs], left=(0, 2, 3))
 
@@ -186,7 +186,7 @@ def _kinds(operation: OperationReport) -> str:
     return ", ".join([*named, "..."] if len(operation.errors) > MAX_ERRORS else named)
 
 
-def _run_row(run: Run, language: Language) -> Sequence[str]:
+def _run_row(run: SlowRun, language: Language) -> Sequence[str]:
     outcome = _OUTCOMES[language].get(run.outcome, str(run.outcome))
     return run.operation_id, duration(run.duration), outcome, run.bottleneck or ""
 
