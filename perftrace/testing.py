@@ -35,11 +35,11 @@ class FakeClock:
         self._now += round(seconds * 1e9)
 
     def monotonic_ns(self) -> int:
-        """Give nanoseconds since the clock was made."""
+        """Return nanoseconds since the clock was made."""
         return self._now
 
     def wall_ns(self) -> int:
-        """Give Unix nanoseconds."""
+        """Return Unix nanoseconds."""
         return self._start + self._now
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
@@ -101,12 +101,12 @@ class CountingIds:
         self._traces = self._spans = 0
 
     def trace_id(self) -> int:
-        """Give the next trace id."""
+        """Return the next trace id."""
         self._traces += 1
         return self._traces
 
     def span_id(self) -> int:
-        """Give the next span id."""
+        """Return the next span id."""
         self._spans += 1
         return self._spans
 

@@ -142,7 +142,7 @@ def _finding(rule: Rule, operation: str, segment: str, cases: list[Match], roots
 
 
 def _blocking(roots: Sequence[Node]) -> Iterator[Finding]:
-    """Tell of blocks, which cost the other traces of their loop; told even where no other trace was there."""
+    """Report what blocked the loop of other traces, even where no other trace was there."""
     import numpy as np
 
     found: defaultdict[tuple[str, str], list[BlockedLoop]] = defaultdict(list)
@@ -179,7 +179,7 @@ def _confidence(rule: Rule, count: int) -> float:
 
 
 def _least_share(rule: Rule) -> float:
-    """Tell which share of the operation's time a rule must save for its finding to be told."""
+    """Return the share of the operation's time that a rule must save for its finding to be reported."""
     if rule in ("slow_external", "slow_database", "large_download"):
         return SLOW_SHARE * (1 - HALF)
     return SLOW_SHARE / 2 if rule == "state_check" else MIN_SHARE

@@ -164,7 +164,7 @@ class Tally:
         self.operations.setdefault(group, {}).setdefault(1.0, OperationStats()).never_ended += 1
 
     def longest(self) -> list[Record]:
-        """Give the slowest runs, slowest first."""
+        """Return the slowest runs, slowest first."""
         return [record for _, _, record in sorted(self._longest, reverse=True)]
 
     def _group(self, record: Record, by: str) -> str:
@@ -214,7 +214,7 @@ class _Calls:
         self.start = self.end = 0
 
     def covered(self) -> int:
-        """Tell how long anything that it called ran; what ran side by side counts once."""
+        """Return how long anything that it called ran; what ran side by side counts once."""
         covered, until = 0, self.start
         for begun, ended in sorted(self.found):
             part = min(ended, self.end) - max(begun, until)
@@ -225,7 +225,7 @@ class _Calls:
 
 
 def _add(lengths: "array[int] | None", ends: "list[_Ends]") -> "array[int]":
-    """Give lengths with those between the beginnings and ends of stretches; None begins at 0."""
+    """Return lengths with those between the beginnings and ends of stretches; None begins at 0."""
     import numpy as np
 
     # Made in their place and at once: what is put together piece by piece touches three times as much memory, which

@@ -30,7 +30,7 @@ class Association:
 
 
 def differences(tail: Sequence[Mapping[str, object]], typical: Sequence[Mapping[str, object]]) -> list[Association]:
-    """Compare what runs carry, by name; gives what holds at a false discovery rate of 5 %.
+    """Compare what runs carry, by name; return what holds at a false discovery rate of 5 %.
 
     Values are compared by Fisher's exact test, one-sided; quantities, numbers with more than ten values, by the test of
     Kolmogorov and Smirnov. All together by Benjamini and Hochberg's procedure (1995), without those values that are so
@@ -103,7 +103,7 @@ def _by_size(
 
 
 def fisher(seen: int, have: int, drawn: int, total: int) -> float:
-    """Give the probability that, of `drawn` from `total` of which `have` have it, at least `seen` have it."""
+    """Return the probability that, of `drawn` from `total` of which `have` have it, at least `seen` have it."""
 
     def log_choose(n: int, k: int) -> float:
         return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
@@ -117,7 +117,7 @@ def fisher(seen: int, have: int, drawn: int, total: int) -> float:
 
 
 def kolmogorov(distance: float, first: int, second: int) -> float:
-    """Give the probability of so large a distance between the distributions of two samples of these sizes.
+    """Return the probability of so large a distance between the distributions of two samples of these sizes.
 
     Asymptotic, with the correction of Stephens (1970).
     """

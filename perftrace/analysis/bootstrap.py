@@ -37,7 +37,7 @@ class WeightedSample:
         self._places = (middles - middles[0]) / max(middles[-1] - middles[0], 1e-300)
 
     def percentile(self, share: "float | Numbers") -> "Numbers":
-        """Give percentiles, linear between ranks."""
+        """Return percentiles, linear between ranks."""
         import numpy as np
 
         return np.asarray(np.interp(share, self._places, self._ordered))
@@ -69,14 +69,14 @@ class WeightedSample:
         return self.percentile(np.clip(share - deviations * wider / np.sqrt(1 - too_short), 0.0, 1.0))
 
     def interval(self, share: float, level: float) -> "tuple[float, float]":
-        """Give the interval that holds a percentile of other such periods with that probability."""
+        """Return the interval that holds a percentile of other such periods with that probability."""
         import numpy as np
 
         low, high = np.quantile(self.draws(share, 0), [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
     def _block_length(self, time: float) -> int:
-        """Give how many runs a block has: three correlation times, but at least six blocks, and no more than 400."""
+        """Return how many runs a block has: three correlation times, but at least six blocks, and no more than 400."""
         # Below a tenth more than none it is noise of the estimate.
         wanted = math.ceil(_LENGTHS * time) if time > 1.15 else 1
         length = max(min(wanted, self.count // _BLOCKS_AT_LEAST), self.count // _BLOCKS_AT_MOST, 1)
@@ -84,7 +84,7 @@ class WeightedSample:
 
 
 def correlation_time(values: "Numbers") -> float:
-    """Give how many neighbouring values tell as much as one independent value; at least 1.
+    """Return how many neighbouring values tell as much as one independent value; at least 1.
 
     One and twice the sum of the autocorrelations of the ranks, up to where neighbouring pairs of them stop being
     positive (Geyer, Practical Markov Chain Monte Carlo, 1992: the initial positive sequence).
@@ -130,7 +130,7 @@ def change_of(before: WeightedSample, after: WeightedSample, share: float, level
 
 
 def students_t(share: float, freedom: int) -> float:
-    """Give a quantile of Student's t distribution, by Cornish and Fisher's expansion (Abramowitz and Stegun, 26.7.5).
+    """Return a quantile of Student's t distribution, by Cornish and Fisher's expansion (Abramowitz and Stegun, 26.7.5).
 
     Within 1 % at 0.975 from 3 degrees of freedom on.
     """

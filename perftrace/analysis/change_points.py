@@ -82,7 +82,7 @@ def change_points(series: "Numbers") -> list[ChangePoint]:
 
 
 def _candidates(series: "Numbers", places: list[int]) -> list[int]:
-    """Give the best place within each level that is long enough."""
+    """Return the best place within each level that is long enough."""
     ends = [0, *places, len(series)]
     return [
         start + _best_cut(series[start:end]) for start, end in itertools.pairwise(ends) if end - start >= 2 * SHORTEST
@@ -122,14 +122,14 @@ class _Model:
             self._fits[correlation] = _Fit(whiten, basis, added)
 
     def fit(self, series: "Numbers") -> "tuple[Numbers, Numbers]":
-        """Give the log-likelihood (twice, up to a constant) of each row, and the correlations that fit."""
+        """Return the log-likelihood (twice, up to a constant) of each row, and the correlations that fit."""
         import numpy as np
 
         fits = [self._log(correlation, self._rest(series, fit)[0]) for correlation, fit in self._fits.items()]
         return np.max(fits, axis=0), np.asarray(_CORRELATIONS)[np.argmax(fits, axis=0)]
 
     def added(self, series: "Numbers") -> "Numbers":
-        """Give the same with one more change at each place, from `SHORTEST` on."""
+        """Return the same with one more change at each place, from `SHORTEST` on."""
         import numpy as np
 
         best = None
@@ -142,7 +142,7 @@ class _Model:
         return best
 
     def _rest(self, series: "Numbers", fit: "_Fit") -> "tuple[Numbers, Numbers]":
-        """Give the sums of squares of what the levels leave, and that itself."""
+        """Return the sums of squares of what the levels leave, and that itself."""
         import numpy as np
 
         white = series @ fit.whiten.T
@@ -168,7 +168,7 @@ class _Model:
 
 
 def _best_cut(series: "Numbers") -> int:
-    """Give where the energy distance between a part and what follows it is the largest: the length of that part."""
+    """Return where the energy distance between a part and what follows it is the largest: the length of that part."""
     import numpy as np
 
     count = len(series)

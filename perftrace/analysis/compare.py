@@ -78,7 +78,7 @@ class _Side:
     weights: "array[float]" = field(default_factory=lambda: array("d"))
 
     def samples(self) -> WeightedSample:
-        """Give the lengths in seconds, in the order of the starts."""
+        """Return the lengths in seconds, in the order of the starts."""
         import numpy as np
 
         order = np.argsort(np.array(self.starts), kind="stable")

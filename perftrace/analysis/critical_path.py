@@ -21,7 +21,7 @@ class PathSegment(NamedTuple):
 
 
 def critical_path(root: Node) -> list[PathSegment]:
-    """Give the pieces of the critical path, from the start on; their lengths add up to the root's duration.
+    """Return the pieces of the critical path, from the start on; their lengths add up to the root's duration.
 
     Back from the end: what ran last before it is the child that finished last, by its own path; then the child that
     had finished when that one began, and so on. What lies between is the parent's own. Children that nobody awaits are

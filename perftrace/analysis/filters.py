@@ -54,7 +54,7 @@ class RecordFilter:
 
 
 def value_of(record: Record, name: str) -> str | None:
-    """Give what a record carries under a name, as text; None where it carries nothing.
+    """Return what a record carries under a name, as text; None where it carries nothing.
 
     That is an attribute of it, or of its last checkpoint that has one; its key, by the key's name or as `key`; or one
     of `operation`, `outcome`, `error_type` and `pid`.

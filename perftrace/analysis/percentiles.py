@@ -16,7 +16,7 @@ _MANY = 100_000
 
 
 def percentile(ordered: Sequence[int], share: float) -> float:
-    """Give a percentile of sorted numbers, linear between ranks (Hyndman and Fan's definition 7)."""
+    """Return a percentile of sorted numbers, linear between ranks (Hyndman and Fan's definition 7)."""
     position = (len(ordered) - 1) * share
     below = int(position)
     above = min(below + 1, len(ordered) - 1)
@@ -63,7 +63,7 @@ class WeightedValues:
         self.largest = self._ordered[-1] if pairs else None
 
     def percentile(self, share: float) -> float | None:
-        """Give a percentile, as if each number stood there as often as it weighs; None where there is none."""
+        """Return a percentile, as if each number stood there as often as it weighs; None where there is none."""
         if self._unordered is not None:
             position = (self.count - 1) * share
             below, above = int(position), min(int(position) + 1, self.count - 1)

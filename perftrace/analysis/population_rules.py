@@ -116,7 +116,7 @@ def blocks(roots: Sequence[Node]) -> Iterator[BlockedLoop]:
 
 
 def delayed(blocks: Sequence[BlockedLoop], roots: Sequence[Node]) -> dict[int, int]:
-    """Tell how long other traces in the same loop ran beside blocks: by the id() of the root, nanoseconds.
+    """Return how long other traces in the same loop ran beside blocks: by the id() of the root, nanoseconds.
 
     That is the most that they can have lost; what they waited for anyway is in it.
     """

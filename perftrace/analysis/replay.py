@@ -106,7 +106,7 @@ remains. A segment's share counts before that of its node, and that before those
 
 
 def spared(traces: Iterable[tuple[Node, TimeFactors]]) -> "Numbers":
-    """Replay each trace with some of its time spared; gives the durations in nanoseconds. Needs numpy."""
+    """Replay each trace with some of its time spared; return the durations in nanoseconds. Needs numpy."""
     import numpy as np
 
     groups: defaultdict[TraceShape, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
@@ -129,7 +129,7 @@ def spared(traces: Iterable[tuple[Node, TimeFactors]]) -> "Numbers":
 
 
 def compiled(root: Node, remains: TimeFactors = MappingProxyType({})) -> tuple[TraceShape, list[float]]:
-    """Take a trace apart: its shape, and the lengths of its runs' own stretches in the order of the gaps.
+    """Split a trace into its shape, and the lengths of its runs' own stretches in the order of the gaps.
 
     remains: what is spared.
     """
@@ -195,5 +195,5 @@ class _ReplayedRun:
         self.events.reverse()
 
     def share_of(self, segment: str) -> float:
-        """Tell what remains of a segment's own time."""
+        """Return what remains of a segment's own time."""
         return self.remains.get((id(self.node), segment), self.share) if self.remains else 1.0

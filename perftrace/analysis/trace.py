@@ -39,7 +39,7 @@ def find(records: Iterable[Record], wanted: str) -> list[TraceDetail]:
 
 
 def _trace(record: Record) -> tuple[int, str]:
-    """Tell what belongs together: a trace, or a run of a log file, which knows no traces, by itself."""
+    """Return what identifies a trace; a run of a log file, which knows no traces, stands by itself."""
     return (record.trace, "") if record.trace else (0, record.operation_id)
 
 
@@ -48,7 +48,7 @@ def _ids(record: Record) -> tuple[str, ...]:
 
 
 def whole(root: Node) -> TraceDetail:
-    """Take a trace apart."""
+    """Work out the detail of a trace."""
     path = critical_path(root)
     gaps: list[Gap] = []
     for piece in path:

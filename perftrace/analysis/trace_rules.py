@@ -59,31 +59,31 @@ class Match(NamedTuple):
 
 
 def is_external(record: Record) -> bool:
-    """Tell whether it is a call to another service."""
+    """Report whether it is a call to another service."""
     attributes = record.attributes
     return not is_database(record) and ("http.request.method" in attributes or "server.address" in attributes)
 
 
 def is_database(record: Record) -> bool:
-    """Tell whether it is a statement."""
+    """Report whether it is a statement."""
     return "db.system.name" in record.attributes or "db.query.text" in record.attributes
 
 
 def has_failed(record: Record) -> bool:
-    """Tell whether a call may be tried again: an error, or a status of 429 or 500 and above."""
+    """Report whether a call may be tried again: an error, or a status of 429 or 500 and above."""
     status = record.attributes.get("http.response.status_code")
     return record.outcome in ("error", "cancelled") or (isinstance(status, int) and (status == 429 or status >= 500))
 
 
 def may_be_a_lookup(record: Record) -> bool:
-    """Tell whether asking again would give the same, as far as attributes tell."""
+    """Report whether asking again would give the same, as far as attributes tell."""
     text = record.attributes.get("db.query.text")
     is_read = record.attributes.get("http.request.method") in _READING_METHODS
     return is_read and not (isinstance(text, str) and _WRITES.match(text))
 
 
 def is_state_check(name: str) -> bool:
-    """Tell by its words whether a step looks at a state without changing it."""
+    """Report whether a step, by its words, looks at a state without changing it."""
     words = {word.lower() for word in _WORDS.findall(name)}
     checks = words & _CHECKS or _CHECKS_IN_CHINESE.search(name)
     return bool(checks) and not (words & _CHANGES or _CHANGES_IN_CHINESE.search(name))
@@ -98,7 +98,7 @@ class Trace:
         self.consumed: set[int] = set()
 
     def calls(self) -> Iterator[tuple[Node, list[Node]]]:
-        """Give each node that has calls, with those that no rule has spoken of."""
+        """Return each node that has calls, with those that no rule has spoken of."""
         for node in self.nodes:
             free = [child for child in node.children if child.is_awaited and id(child) not in self.consumed]
             if free:
@@ -150,7 +150,7 @@ def n_plus_one(trace: Trace) -> Iterator[Match]:
 def sequential_awaits(trace: Trace) -> Iterator[Match]:
     """Find reading calls of one kind that follow each other at once; as if they ran together.
 
-    Nothing lies between them, no checkpoint either: whoever marks a step there has probably a reason for the order.
+    Nothing lies between them, no checkpoint either: a step that is marked there has probably a reason for the order.
     """
     for caller, calls in trace.calls():
         cuts = [at for at, _ in caller.cuts()[:-1]]
@@ -221,7 +221,7 @@ def _by_name(calls: Iterable[Node]) -> dict[str, list[Node]]:
 
 
 def _same(one: Node, other: Node) -> bool:
-    """Tell whether two calls ask for the same, as far as they say, one after the other."""
+    """Report whether two calls ask for the same, as far as they say, one after the other."""
     same = all(
         one.record.attributes.get(name) == other.record.attributes.get(name)
         for name in ("server.address", "url.path", "http.request.method", "db.query.text")
@@ -241,7 +241,7 @@ def _follows(before: Node, call: Node, cuts: Sequence[int]) -> bool:
 
 
 def _any_beside(caller: Node, group: Sequence[Node]) -> bool:
-    """Tell whether another call already runs beside these."""
+    """Report whether another call already runs beside these."""
     start, end = group[0].start, group[-1].end
     return any(
         child.start < end and child.end > start and all(child is not one for one in group)

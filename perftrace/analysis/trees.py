@@ -34,7 +34,7 @@ class Node:
         return self.record.name
 
     def walk(self) -> "Iterator[Node]":
-        """Give the node and all below it, parents first, children by their start."""
+        """Return the node and all below it, parents first, children by their start."""
         stack = [self]
         while stack:
             node = stack.pop()
@@ -42,7 +42,7 @@ class Node:
             stack.extend(reversed(node.children))
 
     def cuts(self) -> list[tuple[int, str]]:
-        """Give where its segments end, and their names: the checkpoints in order, then `(end)`.
+        """Return where its segments end, and their names: the checkpoints in order, then `(end)`.
 
         A checkpoint that lies past the end, or before the one before it, is moved there.
         """
@@ -106,7 +106,7 @@ class Forest:
         return TreeIssues(self.duplicates, self.orphans, self.clipped)
 
     def nodes(self) -> Iterator[Node]:
-        """Give all runs, trace by trace."""
+        """Return all runs, trace by trace."""
         for root in self.roots:
             yield from root.walk()
 

@@ -145,7 +145,7 @@ def _parts(
 
 
 def _carried(node: Node) -> dict[str, object]:
-    """Give what a run carries: its key, its attributes and those of its checkpoints, and its children's by their name.
+    """Return what a run carries: its key, its attributes and those of its checkpoints, its children's by their name.
 
     Where several have an attribute, the first one counts.
     """

@@ -18,7 +18,7 @@ _MAX_NAMED = 5
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Let a command take sources."""
+    """Add the argument for sources to a command."""
     parser.add_argument(
         "files",
         nargs="+",
@@ -28,7 +28,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 
 def add_selection(parser: argparse.ArgumentParser, *, operation: bool = True) -> None:
-    """Let a command look at a part of its sources only.
+    """Add the options that select a part of the sources.
 
     operation: whether by operation, too.
     """
@@ -49,12 +49,12 @@ def add_selection(parser: argparse.ArgumentParser, *, operation: bool = True) ->
 
 
 def selection_of(options: argparse.Namespace) -> RecordFilter:
-    """Give what the options select."""
+    """Return what the options select."""
     return RecordFilter(getattr(options, "operation", None), options.since, options.until, tuple(options.where))
 
 
 def nothing_left() -> int:
-    """Say that the source has records, but none that are selected; gives the exit status."""
+    """Report that no record of the source is selected; return the exit status."""
     print("perftrace: no record is left: see --operation, --since, --until and --where", file=sys.stderr)
     return 1
 
@@ -111,7 +111,7 @@ class _Progress:
 
 
 def report_read_errors(source: FileSource, files: Sequence[str]) -> int:
-    """Say on standard error what could not be read; gives the exit status, 2 where that is anything or all.
+    """Report on standard error what could not be read; return the exit status, 2 where that is anything or all.
 
     Call it when the source has been read.
     """
@@ -140,7 +140,7 @@ def json_envelope(command: str, counters: ReadCounters, **found: Any) -> dict[st
 
 
 def _tell_of_skipped(counters: ReadCounters) -> None:
-    """Say what was left out on purpose."""
+    """Report what was left out on purpose."""
     if counters.newer:
         print(
             f"perftrace: {counters.newer} lines were written by a newer perftrace; upgrade to read them",
@@ -153,7 +153,7 @@ def _tell_of_skipped(counters: ReadCounters) -> None:
 
 
 def _nothing(files: Sequence[str], counters: ReadCounters) -> str:
-    """Say in one line why there is nothing to tell."""
+    """Return one line that says why there is nothing to report."""
     names = ", ".join(files)
     if not counters.lines:
         return f"{names}: empty"
@@ -166,7 +166,7 @@ def _nothing(files: Sequence[str], counters: ReadCounters) -> str:
 
 
 def needs_numpy(command: str) -> bool:
-    """Tell whether numpy is there; if not, say what helps."""
+    """Report whether numpy is there; if not, say what helps."""
     if importlib.util.find_spec("numpy") is not None:
         return True
     print(f"perftrace: {command} needs numpy: pip install 'perftrace-toolkit[analysis]'", file=sys.stderr)

@@ -144,7 +144,7 @@ def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") 
 
 
 def _tell_of_all(options: argparse.Namespace, source: FileSource, counted: "_Counted") -> int:
-    """Say what was written and what was not; gives the exit status."""
+    """Report what was written and what was not; return the exit status."""
     status = report_read_errors(source, options.files)
     if source.unfinished:
         print(f"perftrace: {len(source.unfinished)} runs that never ended are left out", file=sys.stderr)
@@ -171,7 +171,7 @@ class _Counted:
 
 @contextlib.contextmanager
 def _output(path: str) -> Iterator[Callable[[bytes], object]]:
-    """Give what writes; a file is there when it is whole, and not before."""
+    """Return what writes; a file is there when it is whole, and not before."""
     if path == "-":
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()

@@ -43,7 +43,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     selection = selection_of(options)
-    # Whoever looks at single runs needs them as records.
+    # To look at single runs takes records.
     aggregates = RunAggregates(SLOWEST) if selection == RecordFilter() and options.by is None else None
     source = open_source(options.files, aggregates)
     found = report(selection.filter_reading(source.reading()), by=options.by, order=options.sort)

@@ -36,7 +36,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
 
 
 def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let the text of a ValueError come through argparse."""
+    """Pass the text of a ValueError through argparse."""
 
     def parsed(text: str) -> Any:
         try:
@@ -48,7 +48,7 @@ def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Say in one line why the folder cannot be worked on."""
+    """Return one line that says why the folder cannot be worked on."""
     try:
         return run(options)
     except (OSError, ImportError) as error:

@@ -228,7 +228,7 @@ class AsyncGeneratorStep(Coroutine[Any, Any, Any]):
         return result
 
     def close(self) -> None:
-        """Give the step up; from CPython 3.13 on this runs the body's clean-up."""
+        """Return the step up; from CPython 3.13 on this runs the body's clean-up."""
         if not self._owner.is_open:
             self._inner.close()
             return

@@ -401,7 +401,7 @@ class Operation(_View):
         self._run.annotate(attributes)
 
     def fail(self, text: str) -> None:
-        """Give this operation the outcome `error` without raising: for handlers that catch and reply."""
+        """Return this operation the outcome `error` without raising: for handlers that catch and reply."""
         self._run.fail(text)
 
     def __eq__(self, other: object) -> bool:

@@ -27,44 +27,44 @@ class Sink:
         """
 
     def started(self, event: Started) -> object:
-        """Take the start of an operation."""
+        """Accept the start of an operation."""
 
     def reached(self, event: Reached) -> object:
-        """Take a checkpoint."""
+        """Accept a checkpoint."""
 
     def finished(self, record: Record) -> object:
-        """Take a finished operation."""
+        """Accept a finished operation."""
 
     def batch(self, records: Sequence[Record]) -> int:
-        """Take several finished operations at once, as a queue hands them on; tell how many were brought out.
+        """Accept several finished operations at once, as a queue delivers them; return how many were written.
 
-        For sinks to which one large write is cheaper than many small ones; those not brought out are lost.
+        For sinks to which one large write is cheaper than many small ones; those not written are lost.
         """
         for record in records:
             self.finished(record)
         return len(records)
 
     def is_enabled(self) -> bool:
-        """Tell whether anything at all would come out now; where no sink wants anything, no call is timed."""
+        """Return whether an event would currently be written. If no sink is enabled, calls are not timed."""
         return True
 
     def flush(self, timeout: float) -> bool | None:
-        """Bring out all that was taken, within `timeout` seconds; tell whether that was done (None: it was)."""
+        """Write what was accepted, waiting at most `timeout` seconds; return whether all was written (None: yes)."""
         return True
 
     def close(self, timeout: float) -> bool | None:
-        """Flush and let go of files and threads, within `timeout` seconds; tell whether all was written."""
+        """Flush and release files and threads, waiting at most `timeout` seconds; return whether all was written."""
         return self.flush(timeout)
 
     def abort_retries(self) -> None:
-        """Wait for nothing any more, as `close` is to follow: called while another thread may be inside a hook."""
+        """Stop waiting and retrying, as `close` follows; called while another thread may be inside a hook."""
 
     def dropped(self) -> Mapping[str, int]:
-        """Count, by reason, the events that it took and will never bring out."""
+        """Count, by reason, the events that were accepted and will never be written."""
         return {}
 
     def pending(self) -> int:
-        """Count the events that it took and has not brought out yet."""
+        """Count the events that were accepted and are not written yet."""
         return 0
 
 
@@ -75,7 +75,7 @@ class CallableSink(Sink):
         self.receive = receive
 
     def finished(self, record: Record) -> None:
-        """Hand on a finished operation."""
+        """Pass a finished operation on."""
         self.receive(record)
 
 

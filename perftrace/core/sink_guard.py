@@ -44,7 +44,7 @@ class SinkGuard:
         """Wrap a sink.
 
         report: told of the sink's first exception. untraced: what `current` is while the sink works, so that
-        what its own work traces is counted, no more. finishes: counts what the tracer handed on, to any sink.
+        what its own work traces is counted, no more. finishes: counts what the tracer delivered, to any sink.
         """
         self.sink = sink
         self._report = report
@@ -54,7 +54,7 @@ class SinkGuard:
         self._is_bare = self.sink.never_traces and type(sink.finished) is BuiltinMethodType
         """Whether the hook for finished operations is a function in C, which does nothing but put the record away:
         it is called as it is, with nothing of ours around it, which would cost three times as much. What it was
-        handed is what the tracer handed on meanwhile."""
+        handed is what the tracer delivered meanwhile."""
         self._is_attached = False
         self._begin_counting()
 
@@ -66,7 +66,7 @@ class SinkGuard:
         self._lost_before = 0
 
     def attach(self, is_attached: bool) -> None:
-        """Note whether the tracer hands on to this sink from now on."""
+        """Note whether the tracer delivers to this sink from now on."""
         self._accepted = self._handed()
         self._attached_at = self._finishes()
         self._is_attached = is_attached
@@ -137,7 +137,7 @@ class SinkGuard:
             self._report(self.sink, error)
 
     def _all_written(self, method: Callable[[float], bool | None], timeout: float) -> bool:
-        """Flush or close the sink; tell whether nothing was lost since the last time."""
+        """Flush or close the sink; return whether nothing was lost since the last time."""
         lost, self._lost_before = self._failed - self._lost_before, self._failed
         try:
             return self._guarded(method, timeout) is not False and not lost
@@ -146,11 +146,11 @@ class SinkGuard:
             return False
 
     def flush(self, timeout: float) -> bool:
-        """Flush the sink; tell whether all was written and nothing was lost since the last flush."""
+        """Flush the sink; return whether all was written and nothing was lost since the last flush."""
         return self._all_written(self.sink.flush, timeout)
 
     def close(self, timeout: float) -> bool:
-        """Close the sink; tell whether all was written and nothing was lost since the last flush."""
+        """Close the sink; return whether all was written and nothing was lost since the last flush."""
         return self._all_written(self.sink.close, timeout)
 
     def counters(self) -> SinkCounters:
@@ -164,5 +164,5 @@ class SinkGuard:
 
 
 def overrides(sink: Sink, hook: str) -> bool:
-    """Tell whether a sink does anything at this hook."""
+    """Report whether a sink does anything at this hook."""
     return getattr(type(sink), hook) is not getattr(Sink, hook) or hook in getattr(sink, "__dict__", {})

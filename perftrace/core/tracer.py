@@ -215,7 +215,7 @@ class Tracer:
         self.now, self.wall_ns = clock.monotonic_ns, clock.wall_ns
 
     def set_ids(self, ids: Ids) -> None:
-        """Take ids there from now on."""
+        """Draw ids there from now on."""
         self.ids = ids
         # Ids of production are drawn when somebody reads them, others in the order of the starts.
         self.eager_ids = not isinstance(ids, RandomIds)
@@ -226,7 +226,7 @@ class Tracer:
         return SinkGuard(sink, report, current, self.null_run, lambda: self.sequence)
 
     def set_guards(self, guards: tuple[SinkGuard, ...]) -> None:
-        """Hand events to these sinks from now on; to none while tracing is not enabled."""
+        """Deliver events to these sinks from now on; to none while tracing is not enabled."""
         for guard in self.guards:
             guard.attach(False)
         self.guards = guards

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 Scalar: TypeAlias = str | int | float | bool | None
 """What an attribute's value is once it is on a record."""
 Attributes: TypeAlias = Mapping[str, Scalar]
-"""Attributes by name; read-only for whoever gets them."""
+"""Attributes by name; read-only for those who get them."""
 Outcome: TypeAlias = Literal["ok", "error", "cancelled", "closed", "abandoned"]
 """How an operation ended: `closed` is a coroutine or generator left early, `abandoned` one given up on."""
 

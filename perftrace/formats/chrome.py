@@ -146,7 +146,7 @@ class _Reader:
         self._count = 0
 
     def take(self, event: Any) -> Record | None:
-        """Take an event; gives the record if it is a whole one of perftrace."""
+        """Add an event; return the record if it is a whole one of perftrace."""
         phase, category = event["ph"], event.get("cat")
         if phase == "M":
             if event.get("name") == "thread_name":
@@ -193,14 +193,14 @@ class _Reader:
             )
 
     def records(self) -> Iterator[Record]:
-        """Give other tools' operations, nested."""
+        """Yield other tools' operations, nested."""
         for thread, slices in self._threads.items():
             yield from self._nested(slices, sorted(self._instants.get(thread, ()), key=lambda instant: instant[0]))
         for slices in self._ids.values():
             yield from self._nested(slices, [])
 
     def _nested(self, slices: list[_OpenSlice], instants: list[tuple[int, str, Attributes]]) -> Iterator[Record]:
-        """Give the records of slices that lie inside one another."""
+        """Return the records of slices that lie inside one another."""
         slices.sort(key=lambda one: (one.start, -_end_of(one), one.place))
         stack: list[tuple[_OpenSlice, int, int]] = []
         parents: list[tuple[_OpenSlice, int, int, int | None]] = []
@@ -259,7 +259,7 @@ def _end_of(one: _OpenSlice) -> int:
 
 
 def _pair(event: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Tell what an asynchronous event belongs to: an id, within its category and, if it is local, its process."""
+    """Return what an asynchronous event belongs to: an id, within its category and, if it is local, its process."""
     own = event.get("id2")
     if isinstance(own, dict):
         local, shared = own.get("local"), own.get("global")

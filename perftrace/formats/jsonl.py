@@ -134,7 +134,7 @@ def _finite(attributes: Attributes) -> dict[str, Any]:
 
 
 def escaped(value: Any) -> Any:
-    """Give a copy whose texts are Unicode."""
+    """Return a copy whose texts are Unicode."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):

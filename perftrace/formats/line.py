@@ -139,7 +139,7 @@ def encode_done(words: Words, record: Record) -> str:
 
 
 def _additions(words: Words, record: Record) -> Iterator[str]:
-    """Give the fields after the duration, with `|` inside them escaped."""
+    """Return the fields after the duration, with `|` inside them escaped."""
     if record.outcome == "error":
         parts = [part for part in (record.error_type, record.error) if part]
         yield f"{words.error}: {_field(': '.join(parts))}"
@@ -192,7 +192,7 @@ _ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
 
 
 def is_ours(text: str) -> bool:
-    """Tell whether a line has the clock sign and `[PERF]`, whatever else it has."""
+    """Report whether a line has the clock sign and `[PERF]`, whatever else it has."""
     return _MARK.search(text) is not None
 
 
@@ -338,7 +338,7 @@ are still bytes, read as Latin-1."""
 
 
 def plain_block(block: str, lines: int) -> list[PlainLine] | None:
-    """Take apart a block of lines, bytes read as Latin-1; None where any of perftrace's is not of the usual form.
+    """Split a block of lines, bytes read as Latin-1; None where any of perftrace's is not of the usual form.
 
     lines: how many there are.
     """
@@ -424,7 +424,7 @@ def split_checkpoint(body: str, started: Container[str]) -> tuple[str, str, str]
 
 
 def _ends(text: str, separator: str, price: int = 1) -> Iterator[int]:
-    """Give the places of a separator where an id or a name may end, the last first.
+    """Return the places of a separator where an id or a name may end, the last first.
 
     price: of looking at a character, beside that of comparing it.
     """

@@ -102,7 +102,7 @@ def _made_ids(record: Record) -> tuple[int, int]:
 
 
 def _attributes_of(record: Record) -> tuple[dict[str, Scalar], int]:
-    """Give a span's attributes and its kind."""
+    """Return a span's attributes and its kind."""
     attributes: dict[str, Scalar] = {}
     kind = INTERNAL
     key, label = record.key, record.key_name
@@ -122,7 +122,7 @@ def _attributes_of(record: Record) -> tuple[dict[str, Scalar], int]:
 
 
 def _is_free(label: str) -> bool:
-    """Tell whether a key may stand under its own label."""
+    """Report whether a key may stand under its own label."""
     return label not in _TAKEN and label != "span.kind" and not label.startswith(_OURS)
 
 
@@ -183,7 +183,7 @@ def _event_of(start: int, checkpoint: CheckpointFields) -> SpanEvent:
 
 
 def escaped(span: Span) -> Span:
-    """Give a copy that every wire form can hold.
+    """Return a copy that every wire form can hold.
 
     A lone surrogate becomes its backslash escape, a number beyond 64 bits text.
     """
@@ -210,7 +210,7 @@ class _Taker:
         self.left = dict(attributes)
 
     def text(self, name: str) -> str | None:
-        """Take a text; None, and nothing taken, where there is none."""
+        """Remove and return a text; None, and nothing removed, where there is none."""
         value = self.left.get(name)
         if isinstance(value, str):
             del self.left[name]
@@ -218,7 +218,7 @@ class _Taker:
         return None
 
     def whole(self, name: str) -> int | None:
-        """Take a whole number."""
+        """Remove and return a whole number."""
         value = self.left.get(name)
         if type(value) is int:
             del self.left[name]

@@ -104,7 +104,7 @@ class Tracks:
                 yield from _checkpoints(record, lane, inside.get((record.trace, record.span), ()))
 
     def _track_of(self, record: Record) -> _Key:
-        """Tell where a record belongs: its task's track, or that of all tasks for which there was no room."""
+        """Return where a record belongs: its task's track, or that of all tasks for which there was no room."""
         pid, thread, task = key = _key_of(record)
         if task is None or key in self._lanes:
             return key
@@ -114,7 +114,7 @@ class Tracks:
         return key
 
     def _free_lane(self, record: Record) -> tuple[Lane, bool]:
-        """Find the first lane of its track on which nothing is drawn from then on; tell whether it was added."""
+        """Find the first lane of its track on which nothing is drawn from then on; return whether it was added."""
         pid, thread, task = self._track_of(record)
         lanes = self._lanes.setdefault((pid, thread, task), [])
         for place, (lane, taken) in enumerate(lanes):
@@ -137,7 +137,7 @@ def _end_of(record: Record) -> int:
 
 
 def _fits(record: Record, caller: Record, taken: int) -> bool:
-    """Tell whether a record can be drawn inside the one that called it."""
+    """Report whether a record can be drawn inside the one that called it."""
     return (
         _key_of(record) == _key_of(caller)
         and max(caller.start, taken) <= record.start
@@ -164,7 +164,7 @@ def _checkpoints(record: Record, lane: Lane, inside: Sequence[Record]) -> Iterat
 
 
 def _segments(record: Record) -> Iterator[tuple[str, int, int]]:
-    """Give the name, start and end of each segment."""
+    """Return the name, start and end of each segment."""
     at = record.start
     for name, _, elapsed, _ in record.checkpoints:
         yield name, at, record.start + elapsed

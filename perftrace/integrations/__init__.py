@@ -30,7 +30,7 @@ def instrument(*names: str) -> None:
 
 
 def uninstrument(*names: str) -> None:
-    """Take the patches away again; without names, all of them."""
+    """Remove the patches; without names, all of them."""
     for name in names or tuple(_installed):
         undo = _installed.pop(name, None)
         if undo is not None:

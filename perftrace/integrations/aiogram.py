@@ -43,7 +43,7 @@ class AiogramTracing:
         self._is_on = False
 
     def trace(self, dispatcher: aiogram.Dispatcher) -> Undo:
-        """Trace the updates of a dispatcher and of all routers in it; gives what takes that away again.
+        """Trace the updates of a dispatcher and of all routers in it; return what takes that away again.
 
         Middlewares that are registered later run inside the operation.
         """

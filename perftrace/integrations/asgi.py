@@ -29,7 +29,7 @@ class PerftraceMiddleware:
         self._name = self._by_route if name is None else name
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take a request, or anything else that ASGI knows."""
+        """Handle a request, or anything else that ASGI knows."""
         if scope["type"] != "http" or not tracer.live:
             await self.app(scope, receive, send)
             return
@@ -62,7 +62,7 @@ class PerftraceMiddleware:
 
 
 def _traceparent(scope: Mapping[str, Any]) -> dict[str, str]:
-    """Give the header if it is there once; twice it names nobody."""
+    """Return the header if it is there once; twice it names nobody."""
     found = [value for name, value in scope["headers"] if name.lower() == HEADER.encode()]
     return {HEADER: found[0].decode("latin-1")} if len(found) == 1 else {}
 

@@ -61,7 +61,7 @@ async def _send_async(
 
 @contextmanager
 def _traced(request: httpx.Request) -> Iterator[tuple[Operation, Callable[[str, object], None], Any]]:
-    """Make the operation; gives its handle, what takes httpcore's events, and the user's own function for them."""
+    """Make the operation; return its handle, what takes httpcore's events, and the user's own function for them."""
     url = request.url
     attributes = {"http.request.method": request.method, "url.path": path_of(url.path), "server.address": url.host}
     asked = request.extensions.get("trace")
@@ -80,7 +80,7 @@ def _traced(request: httpx.Request) -> Iterator[tuple[Operation, Callable[[str, 
             yield handle, reach, asked
         finally:
             is_sent = True
-            # As it was, for whoever sends it again.
+            # As it was, should it be sent again.
             if is_new and HEADER in request.headers:
                 del request.headers[HEADER]
             rest = {name: value for name, value in request.extensions.items() if name != "trace"}

@@ -21,7 +21,7 @@ class OperationFilter(logging.Filter):
 
 
 def current_fields() -> dict[str, str]:
-    """Tell of the current operation; empty texts where there is none."""
+    """Return the ids of the current operation; empty texts where there is none."""
     handle = tracer.current_operation()
     if handle is None:
         return dict.fromkeys(FIELDS, "")

@@ -46,7 +46,7 @@ def all_of(*undos: Undo) -> Undo:
 
 
 def is_wanted() -> bool:
-    """Tell whether anybody wants an operation here and now."""
+    """Report whether anybody wants an operation here and now."""
     return tracer.live and not _quiet.get()
 
 
@@ -61,5 +61,5 @@ def quiet() -> Iterator[None]:
 
 
 def path_of(path: str) -> str:
-    """Give the path of a URL as it may be kept: the token of a bot, which Telegram has there, is a secret."""
+    """Return the path of a URL as it may be kept: the token of a bot, which Telegram has there, is a secret."""
     return _BOT_TOKEN.sub(r"/\1bot***", path)

@@ -53,7 +53,7 @@ class Limits:
         return cls(None if budget is None else _nanoseconds(budget), {}, calls)
 
     def of_run(self, record: Record) -> int | None:
-        """Give what a run may take."""
+        """Return what a run may take."""
         return self.budgets.get(record.name, self.budget if record.parent is None else None)
 
 
@@ -88,7 +88,7 @@ class Watch(Sink):
         self.records.append(record)
 
     def faults(self, limits: Limits) -> Iterator[str]:
-        """Say what went over a limit, a line each."""
+        """Return what went over a limit, a line each."""
         if not self.records:
             yield "no operation was traced while the test ran: is the code decorated, and perftrace enabled?"
         for record in self.records:
@@ -112,7 +112,7 @@ class Watch(Sink):
         return f"{took}: {_text(length)} in {name}, {place}"
 
     def _lines_of(self, name: str) -> list[str]:
-        """Give the lines where an operation of a name was called or, if there is none, a checkpoint reached."""
+        """Return the lines where an operation of a name was called or, if there is none, a checkpoint reached."""
         calls = [self._called.get(one.operation_id, "?") for one in self.records if one.name == name]
         if calls:
             return calls

@@ -16,7 +16,7 @@ _MARKER = (
 
 @pytest.fixture
 def perftrace_clock() -> FakeClock:
-    """Give the clock that `perftrace_records` lives by: it moves when the test says so."""
+    """Return the clock that `perftrace_records` lives by: it moves when the test says so."""
     return FakeClock()
 
 

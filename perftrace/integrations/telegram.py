@@ -34,7 +34,7 @@ class TelegramTracing:
         self._receipts = UpdateLog()
 
     def install(self) -> Undo:
-        """Patch python-telegram-bot; gives what takes that away again."""
+        """Patch python-telegram-bot; return what takes that away again."""
         return all_of(
             patch(telegram.Update, "de_json", self._on_receipt),
             patch(telegram.Bot, "get_updates", self._on_polling),
@@ -51,7 +51,7 @@ class TelegramTracing:
         return update
 
     async def _on_polling(self, wrapped: Any, bot: object, args: Any, kwargs: Any) -> Any:
-        """Tell what is received in here from what comes by webhook."""
+        """Tell apart what is received in here and what comes by webhook."""
         token = _is_polling.set(True)
         try:
             with quiet():
@@ -60,7 +60,7 @@ class TelegramTracing:
             _is_polling.reset(token)
 
     async def _on_taking(self, wrapped: Any, application: Any, args: Any, kwargs: Any) -> None:
-        """Take an update to its handlers, of which some may run as tasks."""
+        """Process an update by its handlers, of which some may run as tasks."""
         update = args[0] if args else kwargs.get("update")
         if not tracer.live or not isinstance(update, telegram.Update):
             await wrapped(*args, **kwargs)

@@ -22,11 +22,11 @@ class Delivery(NamedTuple):
     """Whether the same update was handled before."""
 
     def waited(self) -> float:
-        """Give the seconds since the receipt."""
+        """Return the seconds since the receipt."""
         return (tracer.clock.monotonic_ns() - self.mono_ns) / 1e9
 
     def attributes(self, date: object) -> dict[str, object]:
-        """Tell what is out of the ordinary in it, and how long Telegram held it.
+        """Return what is out of the ordinary in it, and how long Telegram held it.
 
         date: of the message, as datetime or Unix seconds; anything else is none.
         """
@@ -41,7 +41,7 @@ class Delivery(NamedTuple):
         return attributes
 
     def late_mark(self, late_after: float) -> dict[str, object]:
-        """Tell whether Telegram has given up on the webhook that it came by.
+        """Report whether Telegram has given up on the webhook that it came by.
 
         late_after: the seconds that Telegram waits for an answer, about a minute, before it delivers an update again.
         """
@@ -66,7 +66,7 @@ class UpdateLog:
             self._waiting.popitem(last=False)
 
     def take(self, update_id: int, *, is_polled: bool) -> Delivery:
-        """Take an update to its handlers; one whose receipt nobody noted was received just now."""
+        """Process an update by its handlers; one whose receipt was not noted counts as received just now."""
         receipt = self._waiting.pop(update_id, None) or (tracer.clock.monotonic_ns(), is_polled)
         delivery = Delivery(*receipt, is_again=update_id in self._taken)
         self._taken[update_id] = None

@@ -104,7 +104,7 @@ class Background(SinkWrapper):
         return take
 
     def _wake(self) -> None:
-        """Let the worker look at once."""
+        """Wake the worker."""
         with contextlib.suppress(RuntimeError):  # the alarm rings already
             self._alarm.release()
 
@@ -139,7 +139,7 @@ class Background(SinkWrapper):
             self._was_closed = self._all_out(self.wrapped.close)
 
     def _drain(self) -> None:
-        """Hand what waits now to the wrapped sink."""
+        """Deliver what waits now to the wrapped sink."""
         queue, hooks = self._queue, self.hooks
         if self._takes_batches:
             for _ in range(0, len(queue), self._batch):
@@ -160,7 +160,7 @@ class Background(SinkWrapper):
                 self._written += 1
 
     def _drain_batch(self) -> None:
-        """Hand up to `batch` records at once to the wrapped sink."""
+        """Deliver up to `batch` records at once to the wrapped sink."""
         records: list[Record] = []
         with contextlib.suppress(IndexError):
             while len(records) < self._batch:
@@ -198,12 +198,12 @@ class Background(SinkWrapper):
             return False
 
     def _fault(self, error: BaseException) -> None:
-        """Tell of the first exception of the wrapped sink."""
+        """Report the first exception of the wrapped sink."""
         if self.first_error is None:
             self.first_error = f"{type(error).__name__}: {plain(error)}"
 
     def flush(self, timeout: float) -> bool:
-        """Wait until the worker has brought out what waits now; tell whether nothing was lost since the last time."""
+        """Wait until the worker has written what waits now; return whether nothing was lost since the last time."""
         self._deadline = time.monotonic() + timeout
         self._asked = asked = self._asked + 1
         done = self._wait(lambda: self._answered >= asked)

@@ -57,7 +57,7 @@ class Cardinality(TransformingSink):
         return attributes if OTHER not in known else known
 
     def _known(self, name: str, names: set[str], most: int) -> str:
-        """Give a name that is told apart as it is, any other as `__other__`."""
+        """Return a name that is told apart as it is, any other as `__other__`."""
         if name in names:
             return name
         if len(names) < most:

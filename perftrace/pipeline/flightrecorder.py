@@ -97,7 +97,7 @@ class FlightRecorder(SinkWrapper):
             self._expired += 1
 
     def _hand_on(self) -> None:
-        """Hand all that is in the ring to the wrapped sink, in the order of time."""
+        """Deliver all that is in the ring to the wrapped sink, in the order of time."""
         found = []
         while self._ring:
             try:
@@ -111,11 +111,11 @@ class FlightRecorder(SinkWrapper):
                 self.hooks[type(event)](event)
 
     def dump(self) -> None:
-        """Hand the ring on now, whether anything went wrong or not; raises what the wrapped sink raises."""
+        """Deliver the ring now, whether anything went wrong or not; raises what the wrapped sink raises."""
         self._context.copy().run(self._hand_on)
 
     def dump_on(self, signal_number: int) -> None:
-        """Hand the ring on whenever this signal comes; call it in the main thread."""
+        """Deliver the ring whenever this signal comes; call it in the main thread."""
         signal.signal(signal_number, lambda *_: self.dump())
 
     def dropped(self) -> Mapping[str, int]:

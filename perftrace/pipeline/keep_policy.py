@@ -27,7 +27,7 @@ class KeepPolicy:
         self._outcomes = frozenset(outcomes)
 
     def matches(self, record: Record) -> bool:
-        """Tell whether an operation was in trouble."""
+        """Report whether an operation was in trouble."""
         limit = self._slow_ns.get(record.name, self._slow_for_all) if self._slow_ns else self._slow_for_all
         is_slow = limit is not None and record.duration_ns >= limit
         return is_slow or record.outcome in self._outcomes or record.slow

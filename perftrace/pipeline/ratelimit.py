@@ -41,7 +41,7 @@ class RateLimit(SinkWrapper):
         self.wrapped.open()
 
     def finished(self, record: Record) -> None:
-        """Let a run through or hold it back."""
+        """Pass a run on or hold it back."""
         now = record.start_mono + record.duration_ns
         tokens, counted, waiting = self._buckets.get(record.name, (self._burst, now, 0.0))
         tokens = min(self._burst, tokens + max(0, now - counted) / 1e9 * self._per_second)

@@ -77,7 +77,7 @@ class Sampling(SinkWrapper):
             self._decide(oldest)
 
     def _decide(self, trace: int) -> None:
-        """Let the records of a trace out, or let them go."""
+        """Pass the records of a trace on, or drop them."""
         records = self._waiting.pop(trace, [])
         self._count -= len(records)
         if trace in self._sick or any(map(self._keep_policy.matches, records)):

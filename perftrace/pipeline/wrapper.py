@@ -35,7 +35,7 @@ class SinkWrapper(LocalizedSink):
         """What the wrapped sink takes, by the type of event."""
 
     def replay(self, records: Iterable[Record]) -> None:
-        """Hand records on, with the events that came before each, in the order of time."""
+        """Pass records on, with the events that came before each, in the order of time."""
         events = [timed for record in records for timed in _events(record)]
         for _, event in sorted(events, key=lambda timed: timed[0]):
             if type(event) in self.hooks:
@@ -46,7 +46,7 @@ class SinkWrapper(LocalizedSink):
         self.wrapped.open()
 
     def is_enabled(self) -> bool:
-        """Tell what the wrapped sink wants."""
+        """Return whether the wrapped sink would currently write an event."""
         return self.wrapped.is_enabled()
 
     def flush(self, timeout: float) -> bool | None:
@@ -58,7 +58,7 @@ class SinkWrapper(LocalizedSink):
         return self.wrapped.close(timeout)
 
     def abort_retries(self) -> None:
-        """Let the wrapped sink wait for nothing any more."""
+        """Stop the wrapped sink's waiting and retrying."""
         self.wrapped.abort_retries()
 
     def dropped(self) -> Mapping[str, int]:
@@ -71,7 +71,7 @@ class SinkWrapper(LocalizedSink):
 
 
 class TransformingSink(SinkWrapper):
-    """A wrapper that hands on each event, changed: a subclass gives `change_started` and so on."""
+    """A wrapper that passes each event on, changed: a subclass defines `change_started` and so on."""
 
     def __init__(self, sink: Sink | Callable[..., Any]) -> None:
         super().__init__(sink)
@@ -102,7 +102,7 @@ def _composed(change: Callable[[Any], Any], hand_on: Callable[[Any], object]) ->
 
 
 def _events(record: Record) -> list[tuple[int, Event]]:
-    """Give a record's events with their times; sorting keeps the order of those at one instant."""
+    """Return a record's events with their times; sorting keeps the order of those at one instant."""
     operation_id, start = record.operation_id, record.start
     ids = record.trace_id, record.span_id, record.parent_id
     first = Started(operation_id, record.name, record.description, record.key, *ids, start)
@@ -114,7 +114,7 @@ def _events(record: Record) -> list[tuple[int, Event]]:
 
 
 def first_of(keys: OrderedDict[K, Any]) -> K | None:
-    """Give the oldest key."""
+    """Return the oldest key."""
     while keys:
         with suppress(RuntimeError, StopIteration):  # another thread's record came in between
             return next(iter(keys))

@@ -38,7 +38,7 @@ class Endpoint(NamedTuple):
 
 
 def parse_url(url: object) -> Endpoint:
-    """Take a URL apart.
+    """Split a URL.
 
     Raises TypeError for what is no text, and ValueError that says which part makes no sense and shows no credentials.
     """
@@ -199,7 +199,7 @@ class HttpClient:
         return parse_url(url if "://" in url else f"http://{url}")
 
     def close(self) -> None:
-        """Let go of the connection; the next post makes another."""
+        """Close the connection; the next post makes another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(OSError):
@@ -224,7 +224,7 @@ class TimedConnection:
         self._sock, self._deadline = sock, deadline
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Give the file that is read."""
+        """Return the file that is read."""
         return io.BufferedReader(_TimedReader(self._sock, self._deadline))
 
 

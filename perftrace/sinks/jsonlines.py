@@ -60,11 +60,11 @@ class JsonLinesSink(Sink):
         return file
 
     def _is_full(self) -> bool:
-        """Tell whether it is time for another file."""
+        """Report whether it is time for another file."""
         return False
 
     def _current(self) -> FileIO:
-        """Give the file to write to: another one if this one is gone or full."""
+        """Return the file to write to: another one if this one is gone or full."""
         if self._is_closed:
             raise ValueError("the sink is closed")
         former = self._file

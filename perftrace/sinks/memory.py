@@ -22,7 +22,7 @@ class MemorySink(Sink):
         self._records.append(record)
 
     def records(self) -> list[Record]:
-        """Give what is kept, newest last."""
+        """Return what is kept, newest last."""
         return list(self._records)
 
     def clear(self) -> None:

@@ -197,13 +197,13 @@ class OtlpSink(LocalizedSink):
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _may_wait(self, seconds: float, give_up: float) -> bool:
-        """Wait, unless that would be too long or the process is ending; tell whether it was done."""
+        """Wait, unless that would be too long or the process is ending; return whether it was done."""
         if self._hurry.is_set() or time.monotonic() + seconds > give_up:
             return False
         return not self._hurry.wait(seconds)
 
     def _read(self, answer: Response, count: int, is_logs: bool) -> dict[str, int]:
-        """Read what a receiver says of what it took; gives what it left out."""
+        """Read what a receiver says of what it took; return what it left out."""
         types = otlp_proto.messages()
         if answer.content_type != "application/x-protobuf" or not answer.body:
             return {}
@@ -227,20 +227,20 @@ class OtlpSink(LocalizedSink):
         self._hurry.set()
 
     def flush(self, timeout: float) -> bool:
-        """Tell whether nothing was lost since the last time; nothing waits here."""
+        """Report whether nothing was lost since the last time; nothing waits here."""
         lost = sum(self._lost.values())
         is_whole, self._lost_before = lost == self._lost_before, lost
         return is_whole
 
     def close(self, timeout: float) -> bool:
-        """Let go of the connections."""
+        """Close the connections."""
         self._hurry.set()
         self._traces.close()
         self._logs.close()
         return self.flush(timeout)
 
     def dropped(self) -> Mapping[str, int]:
-        """Count what was refused, rejected, or could not be brought out in time."""
+        """Count what was refused, rejected, or could not be sent in time."""
         return dict(self._lost)
 
 
@@ -257,7 +257,7 @@ def _portions(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 
 def _targets(url: str | None) -> tuple[Endpoint, Endpoint]:
-    """Give where traces and logs go."""
+    """Return where traces and logs go."""
     if url is not None:
         return _pair(url)
     traces = _from_variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", parse_url, None)

@@ -80,11 +80,11 @@ class PerfettoSink(LocalizedSink):
         return descriptor
 
     def finished(self, record: Record) -> None:
-        """Take one record."""
+        """Accept one record."""
         self.batch((record,))
 
     def batch(self, records: Sequence[Record]) -> int:
-        """Take records; draw the traces that are whole by now."""
+        """Accept records; draw the traces that are whole by now."""
         with self._lock:
             ready: list[list[Record]] = []
             for record in records:
@@ -147,7 +147,7 @@ class PerfettoSink(LocalizedSink):
         return True
 
     def flush(self, timeout: float) -> bool:
-        """Draw what waits for its root, too; tell whether nothing was lost since the last time."""
+        """Draw what waits for its root, too; return whether nothing was lost since the last time."""
         with self._lock:
             groups = [self._take(trace) for trace in list(self._waiting)]
             self._draw(groups)
@@ -188,7 +188,7 @@ def _write_all(descriptor: int, data: bytes, at: int) -> None:
 
 
 def _locked(descriptor: int) -> bool:
-    """Claim a file for this process; tell whether no other one has."""
+    """Claim a file for this process; return whether no other one has."""
     if not _HAS_LOCKS:
         return True
     try:

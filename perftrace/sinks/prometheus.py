@@ -135,7 +135,7 @@ class PrometheusSink(Sink):
                 self._segment(name, END).add(self._bounds, max(0, record.duration_ns - before) / 1e9, record)
 
     def _operation(self, name: str) -> str:
-        """Give a name that is told apart as it is, any other as `__other__`."""
+        """Return a name that is told apart as it is, any other as `__other__`."""
         name = _unicode(name)
         if name in self._known:
             return name
@@ -165,7 +165,7 @@ class PrometheusSink(Sink):
         return True
 
     def metrics(self) -> "Iterator[Metric]":
-        """Give what the page shows."""
+        """Return what the page shows."""
         from prometheus_client.core import GaugeMetricFamily
 
         with self._lock:
@@ -208,7 +208,7 @@ class _Page:
         self._sink = sink
 
     def collect(self) -> "Iterator[Metric]":
-        """Give what the page shows."""
+        """Return what the page shows."""
         return self._sink.metrics()
 
 

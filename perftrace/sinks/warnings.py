@@ -17,7 +17,7 @@ class LocalizedSink(Sink):
     """Of what it has to say."""
 
     def notes(self) -> Notes:
-        """Give the texts of perftrace's own warnings."""
+        """Return the texts of perftrace's own warnings."""
         return NOTES[self.language]
 
 

@@ -79,7 +79,7 @@ class RunAggregates:
         """What takes longer is one of the slowest, for `keep`."""
 
     def rows(self, shape: RunShape) -> "array[int]":
-        """Give what takes the numbers of each run of a shape that was not seen yet."""
+        """Return what takes the numbers of each run of a shape that was not seen yet."""
         found = self.runs[shape] = array("q")
         return found
 
@@ -112,7 +112,7 @@ class RunAggregates:
         self.number += other.number
 
     def __iter__(self) -> Iterator[tuple[str, "Counter[int]", "dict[str | None, Counter[int]]"]]:
-        """Give each operation with its durations and its stretches."""
+        """Return each operation with its durations and its stretches."""
         for name, durations in self.durations.items():
             yield name, durations, self.stretches[name]
 

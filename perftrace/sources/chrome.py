@@ -14,7 +14,7 @@ _SPACE = re.compile(r"[\s,]*")
 
 
 def looks_like(beginning: bytes) -> bool:
-    """Tell by its beginning whether a file holds trace events: an array of them, or an object that has one."""
+    """Report whether a file, by its beginning, holds trace events: an array of them, or an object that has one."""
     text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"["):
         return text[1:].lstrip()[:1] in (b"{", b"]") and b'"ph"' in text

@@ -15,7 +15,7 @@ from perftrace.store.folder import LINES, PARQUET, TraceFile, contents
 def read_directory(
     folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]], aggregates: RunAggregates | None = None
 ) -> Iterator[Record]:
-    """Give the records of all files, while bots write and others compact or prune: each once.
+    """Return the records of all files, while bots write and others compact or prune: each once.
 
     What cannot be read is added to the source's errors, what holds no records is noted in its counters.
     read_lines: gives the records of a file of JSON lines. aggregates: takes what is counted in place of being given.
@@ -48,7 +48,7 @@ def read_directory(
 
 
 def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates) -> set[Path]:
-    """Count the Parquet files that a store's writer named, in which each record is once; gives those counted.
+    """Count the Parquet files that a store's writer named, in which each record is once; return those counted.
 
     Where that fails, for a damaged file or without numpy, reading them one by one says more.
     """
@@ -67,7 +67,7 @@ def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates
 
 
 def read_parquet(path: str | os.PathLike[str], source: Source) -> Iterator[Record]:
-    """Give the records of a Parquet file and keep the source's counters: a row counts as a line."""
+    """Return the records of a Parquet file and keep the source's counters: a row counts as a line."""
     for record in parquet.read(path):
         source.counters.lines += 1
         source.counters.used += 1

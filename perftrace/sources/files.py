@@ -100,7 +100,7 @@ class FileSource(Source):
             self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
 
     def _finished(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Hand on what has ended; keep what has not."""
+        """Yield what has ended; keep what has not."""
         for record in records:
             if record.outcome is None:
                 self.unfinished.append(record)
@@ -130,7 +130,7 @@ class FileSource(Source):
 
 
 def _reader_of(beginning: bytes) -> Callable[[str, LimitedReader, ReadCounters], Iterator[Record]] | None:
-    """Tell by its beginning how to read another tool's file; None for what is a log or our own."""
+    """Return what reads another tool's file, told by its beginning; None for a log and for our own."""
     if beginning.startswith(b'{"v":'):
         return None
     if otlp.looks_like_json(beginning):
@@ -143,7 +143,7 @@ def _reader_of(beginning: bytes) -> Callable[[str, LimitedReader, ReadCounters],
 def _open(path: str) -> AbstractContextManager[BinaryIO]:
     if path == "-":
         return nullcontext(sys.stdin.buffer)
-    file = open(path, "rb")  # noqa: SIM115  # handed on
+    file = open(path, "rb")  # noqa: SIM115  # returned
     if file.peek(2)[:2] == _GZIP:
         return cast("AbstractContextManager[BinaryIO]", _Gunzipped(file))
     return file
@@ -162,7 +162,7 @@ class _Gunzipped(gzip.GzipFile):
 
 
 def _encoding_of(beginning: bytes) -> str:
-    """Tell a log that a Chinese Windows wrote in its own encoding from one in UTF-8, by its first lines."""
+    """Return the encoding of a log, UTF-8 or that of a Chinese Windows, told by its first lines."""
     for encoding in ("utf-8", "gb18030"):
         try:
             text = codecs.getincrementaldecoder(encoding)().decode(beginning)

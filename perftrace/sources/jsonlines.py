@@ -25,7 +25,7 @@ def read_lines(path: str, lines: Iterator[str], counters: ReadCounters) -> Itera
 
 
 def looks_like(beginning: bytes) -> bool:
-    """Tell by its beginning whether a file holds records as JSON lines; the first may be torn."""
+    """Report whether a file, by its beginning, holds records as JSON lines; the first may be torn."""
     lines = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n")
     return lines[0].startswith(b'{"v":') or any(
         line.startswith(b"{") and b'"v"' in line and b'"duration_ns"' in line for line in lines

@@ -154,7 +154,7 @@ class LogReader:
         self._plain.clear()
 
     def _count(self, found: list[PlainLine], aggregates: RunAggregates) -> Iterator[Record]:
-        """Take the lines of a block; gives the records of those runs that are not as usual.
+        """Read the lines of a block; yield the records of those runs that are not as usual.
 
         The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
         """
@@ -203,7 +203,7 @@ class LogReader:
         self._forget()
 
     def part(self) -> "PartState":
-        """Give what the reader of the whole needs of a part that was read."""
+        """Return what the reader of the whole needs of a part that was read."""
         return PartState(
             self._counters,
             self._unmatched_lines or [],
@@ -214,7 +214,7 @@ class LogReader:
         )
 
     def merge(self, part: "PartState", before: int) -> Iterator[Record]:
-        """Go on after a part that another reader has read; gives what began before it and ended in it.
+        """Go on after a part that another reader has read; return what began before it and ended in it.
 
         before: how many lines of the file stand before the part.
         """
@@ -264,7 +264,7 @@ class LogReader:
         return record_of_log(spec, details, operation_id, span, start, nanoseconds(seconds), run.checkpoints)
 
     def _take(self, path: str, number: int, text: str) -> Record | None:
-        """Take any line."""
+        """Read any line."""
         if "[PERF]" not in text:
             return None
         line = parse(text)
@@ -284,7 +284,7 @@ class LogReader:
         return None
 
     def unfinished(self) -> list[Record]:
-        """Give what started and never ended, as records with outcome None."""
+        """Return what started and never ended, as records with outcome None."""
         runs = [*self._abandoned, *self._running.values()]
         return [self._record(run, split_id(run.operation_id, names=self._names), outcome=None) for run in runs]
 
@@ -390,7 +390,7 @@ def _unwrap(text: str) -> tuple[str, Line] | None:
 
 
 def _texts(found: Any) -> Iterator[str]:
-    """Give the texts of an object that may hold a line, down to its second level."""
+    """Return the texts of an object that may hold a line, down to its second level."""
     for value in found.values() if isinstance(found, dict) else ():
         if isinstance(value, str) and "[PERF]" in value:
             yield value
@@ -421,7 +421,7 @@ class _Times:
         self._ns = 0
 
     def of(self, line: str) -> int:
-        """Give Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
+        """Return Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
         minute, second, milliseconds = line[:16], line[17:19], line[20:23]
         if minute != self._minute:
             self._minute, self._ns = minute, _unix_ns(minute)

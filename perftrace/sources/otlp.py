@@ -19,13 +19,13 @@ _PREFIX = 4
 
 
 def looks_like_json(beginning: bytes) -> bool:
-    """Tell by its beginning whether a file holds OTLP as JSON."""
+    """Report whether a file, by its beginning, holds OTLP as JSON."""
     text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
     return text.startswith(b"{") and any(signal in text for signal in _SIGNALS)
 
 
 def looks_like_protobuf(beginning: bytes) -> bool:
-    """Tell by its beginning whether a file holds OTLP's protobuf messages, bare or each behind its length."""
+    """Report whether a file, by its beginning, holds OTLP's protobuf messages, bare or each behind its length."""
     # Text may begin with an empty line, but has no control characters; an id's field has one in its tag and length.
     has_controls = any(byte < 9 or 13 < byte < 27 for byte in beginning[:4096])
     return has_controls and bool(_MESSAGE(beginning) or (beginning[:1] < b"\x20" and _MESSAGE(beginning[_PREFIX:])))

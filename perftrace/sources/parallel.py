@@ -73,7 +73,7 @@ def _skip_to(file: BinaryIO, start: int) -> None:
 
 
 def blocks(file: BinaryIO, length: int | None = None) -> Iterator[bytes]:
-    """Give a file's lines, whole ones, many at once; those that begin in the next `length` bytes.
+    """Return a file's lines, whole ones, many at once; those that begin in the next `length` bytes.
 
     Of an endless line only the beginning is given, so that memory is bounded.
     """

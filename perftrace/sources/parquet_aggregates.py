@@ -96,7 +96,7 @@ def _create_view(db: "duckdb.DuckDBPyConnection", select: str) -> None:
 
 
 def _groups(db: "duckdb.DuckDBPyConnection", files: Sequence[TraceFile]) -> Iterator[tuple[list[TraceFile], str]]:
-    """Give files, or a condition for the rows of a large one, of about `_ROWS` rows each: arrays need memory."""
+    """Yield files, or a condition for the rows of a large one, of about `_ROWS` rows each: arrays need memory."""
     group: list[TraceFile] = []
     held = 0
     for file in files:

@@ -90,7 +90,7 @@ def _compact_file(file: TraceFile, done: Compacted) -> None:
 
 
 def _sort_out(lines: Path, records: Path, kept: Path) -> tuple[int, int]:
-    """Copy records into one file and all other lines into another; gives the number of each."""
+    """Copy records into one file and all other lines into another; return the number of each."""
     count = bad = 0
     with lines.open("rb") as source, _private(records).open("wb") as good, _private(kept).open("wb") as rest:
         while line := source.readline(LONGEST_LINE):  # LF alone ends a line

@@ -68,7 +68,7 @@ class Contents:
 
 
 def create(folder: str | os.PathLike[str]) -> tuple[Path, int]:
-    """Make a new file for its owner alone (0600) and take it; gives its path and a descriptor that appends.
+    """Make a new file for its owner alone (0600) and take it; return its path and a descriptor that appends.
 
     Its name holds time, process and chance, and nothing of what is traced. Raises OSError.
     """
@@ -131,7 +131,7 @@ def locked(folder: str | os.PathLike[str], *, exclusive: bool, timeout: float) -
 
 
 def claim(descriptor: int) -> bool:
-    """CheckpointFields a file as in use for as long as the descriptor is open; tell whether nobody else uses it.
+    """Mark a file as in use for as long as the descriptor is open; return whether nobody else uses it.
 
     A process that dies lets go of it, however it dies.
     """
@@ -140,21 +140,21 @@ def claim(descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def claimed(path: Path) -> Iterator[bool]:
-    """Take a file meanwhile; tell whether it was there and nobody used it."""
+    """Claim a file meanwhile; yield whether it was there and not in use."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         yield False
         return
     try:
-        # It may have been removed between the two calls, by whoever had taken it before.
+        # It may have been removed between the two calls, by the process that had claimed it before.
         yield claim(descriptor) and _is(descriptor, path)
     finally:
         os.close(descriptor)
 
 
 def _is(descriptor: int, path: Path) -> bool:
-    """Tell whether an open file still stands at a path."""
+    """Report whether an open file still stands at a path."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:

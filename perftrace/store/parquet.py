@@ -70,7 +70,7 @@ def literal(path: str | os.PathLike[str]) -> str:
 
 
 def write(lines: Path, parquet: Path) -> int:
-    """Write a file of records as JSON lines into a Parquet file, ordered by start; gives the number of records.
+    """Write a file of records as JSON lines into a Parquet file, ordered by start; return the number of records.
 
     The file is for its owner alone (0600). All lines must be records, as `encode` writes them. Raises OSError.
     """
@@ -99,7 +99,7 @@ def _write(db: "duckdb.DuckDBPyConnection", lines: Path, parquet: Path) -> int:
 
 
 def read(parquet: str | os.PathLike[str]) -> Iterator[Record]:
-    """Give the records of a Parquet file in its order.
+    """Return the records of a Parquet file in its order.
 
     Raises ValueError where it is no Parquet, or holds no records or those of a newer version, and
     FileNotFoundError.

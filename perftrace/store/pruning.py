@@ -25,12 +25,12 @@ class Pruned:
 
 
 def parse_age(text: str) -> float:
-    """Read an age such as `30d`, `12h`, `90m`; gives seconds. Raises ValueError."""
+    """Read an age such as `30d`, `12h`, `90m`; return seconds. Raises ValueError."""
     return _parse(text, _SECONDS, "an age is a number and one of s, m, h, d, w, such as 30d")
 
 
 def parse_size(text: str) -> int:
-    """Read a size such as `1GB` (10^9 bytes) or `500MiB`; gives bytes. Raises ValueError."""
+    """Read a size such as `1GB` (10^9 bytes) or `500MiB`; return bytes. Raises ValueError."""
     return int(_parse(text, _BYTES, "a size is a number and one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB, such as 1GB"))
 
 
@@ -66,7 +66,7 @@ def prune(folder: str | os.PathLike[str], *, max_age: float | None = None, max_b
 
 
 def _remove(file: TraceFile, shadow: TraceFile | None) -> bool:
-    """Remove a file, the lines that it replaced first; tell whether it was free."""
+    """Remove a file, the lines that it replaced first; return whether it was free."""
     with claimed(file.path) as is_free:
         if not is_free:
             return False

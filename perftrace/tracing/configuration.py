@@ -96,9 +96,9 @@ def configure(
 
 
 def flush(timeout: float = 5.0) -> bool:
-    """Bring out all that the sinks took, within `timeout` seconds.
+    """Flush every sink, waiting at most `timeout` seconds.
 
-    Tells whether all was written; False when anything was lost since the last time.
+    Return True if everything was written; False if an event was lost since the previous flush.
     """
     end = time.monotonic() + timeout
     done = [guard.flush(max(0.0, end - time.monotonic())) for guard in tracer.guards]
@@ -108,7 +108,7 @@ def flush(timeout: float = 5.0) -> bool:
 def shutdown(timeout: float = 5.0) -> bool:
     """Close all sinks within `timeout` seconds; nothing is traced until the next `configure(sinks=...)`.
 
-    Tells whether all was written.
+    Return True if everything was written.
     """
     guards = tracer.guards
     tracer.set_guards(())
@@ -132,7 +132,7 @@ def stats() -> Stats:
 
 
 def records() -> list[Record]:
-    """Give what the first configured `memory` sink holds, newest last; empty where there is none."""
+    """Return what the first configured `memory` sink holds, newest last; empty where there is none."""
     for sink in _all_sinks():
         if isinstance(sink, MemorySink):
             return sink.records()
@@ -140,7 +140,7 @@ def records() -> list[Record]:
 
 
 def _all_sinks() -> Iterator[Sink]:
-    """Give the configured sinks, each before what it wraps."""
+    """Return the configured sinks, each before what it wraps."""
     for guard in tracer.guards:
         sink = guard.sink
         while isinstance(sink, SinkWrapper):
@@ -150,7 +150,7 @@ def _all_sinks() -> Iterator[Sink]:
 
 
 def report_broken(sink: Sink, error: BaseException) -> None:
-    """Tell of a sink's first exception, by the sink's class."""
+    """Report a sink's first exception, by the sink's class."""
     try:
         LOGGER.warning(notes().broken_sink.format(sink=type(sink).__name__, error=type(error).__name__))
     except Exception:  # logging itself is what is broken: the count in stats() must do
@@ -158,7 +158,7 @@ def report_broken(sink: Sink, error: BaseException) -> None:
 
 
 def notes() -> Notes:
-    """Give the texts of perftrace's own warnings, in the configured language."""
+    """Return the texts of perftrace's own warnings, in the configured language."""
     return NOTES[_language]
 
 
@@ -191,7 +191,7 @@ def _known_language(language: Any) -> Language:
 
 
 def _apply_language(language: Language) -> None:
-    """Let every log sink that chose no language of its own speak this one."""
+    """Set the language of every sink that chose none of its own."""
     global _language  # noqa: PLW0603  # this module is where global state lives
     _language = language
     for sink in _all_sinks():

@@ -250,7 +250,7 @@ def timed(
 
 
 def _undecorated(function: Any) -> Any:
-    """Take off `timed`: decorated twice is one operation, with the newest options."""
+    """Remove `timed`: decorated twice is one operation, with the newest options."""
     if isinstance(function, Timed):
         return plan_of(function).function
     if isinstance(function, types.MethodType) and isinstance(function.__func__, Timed):
@@ -261,12 +261,12 @@ def _undecorated(function: Any) -> Any:
 
 
 def _binds_itself(function: Any) -> bool:
-    """Tell whether an access on an instance gives something else than a method of this function."""
+    """Report whether an access on an instance gives something else than a method of this function."""
     return not isinstance(function, types.FunctionType | functools.partial) and hasattr(type(function), "__get__")
 
 
 def _name_of(function: Any) -> str:
-    """Give the qualified name; of a partial its function's, of a callable object its class's."""
+    """Return the qualified name; of a partial its function's, of a callable object its class's."""
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__qualname__", None) or type(function).__qualname__
@@ -282,14 +282,14 @@ def _body_of(function: Any) -> Any:
 
 
 def _looks_stepped(function: Any) -> bool:
-    """Tell whether a call gives a coroutine or a generator of either kind."""
+    """Report whether a call gives a coroutine or a generator of either kind."""
     body = _body_of(function)
     asked = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
     return inspect.iscoroutinefunction(function) or any(one(body) for one in asked)
 
 
 def checkpointed(name: str, description: str = "") -> Decorator:
-    """CheckpointFields a checkpoint of the current operation whenever the decorated helper returns.
+    """Mark a checkpoint of the current operation whenever the decorated helper returns.
 
     Takes functions and coroutine functions, methods among them; TypeError for all else. A helper that
     raises reaches no checkpoint.

@@ -73,7 +73,7 @@ class PerformanceMonitor:
         self._start(plain(operation_id), description)
 
     def checkpoint(self, operation_id: object, name: str, description: str = "") -> float | None:
-        """CheckpointFields a moment of a running operation; returns its seconds so far, None for an unknown id."""
+        """Mark a moment of a running operation; returns its seconds so far, None for an unknown id."""
         wanted = plain(operation_id)
         operation = self._running.get(wanted)
         if operation is None:
@@ -106,7 +106,7 @@ class PerformanceMonitor:
         return Timer(spec, begin, lambda error: self._end(operation_id, error, ""))
 
     def get_operation_summary(self, operation_id: object) -> OperationSummary | None:
-        """Tell what is known of an operation, running or finished; None for an id never seen."""
+        """Return what is known of an operation, running or finished; None for an id never seen."""
         wanted = plain(operation_id)
         operation = self._running.get(wanted)
         record = self._finished.get(wanted) if operation is None else snapshot(operation)
@@ -176,7 +176,7 @@ class Timer(Block):
         begin: Callable[[], tuple[Run, bool]],
         end: Callable[[BaseException | None], object],
     ) -> None:
-        """Make the block; begin: starts the timer and tells whether it did. end: ends it."""
+        """Make the block; begin: starts the timer and returns whether it did. end: ends it."""
         super().__init__(spec, NO_DETAILS)
         self._begin = begin
         self._end = end
@@ -221,5 +221,5 @@ _monitor = PerformanceMonitor()
 
 
 def get_performance_monitor() -> PerformanceMonitor:
-    """Give the one monitor that the process shares."""
+    """Return the one monitor that the process shares."""
     return _monitor

@@ -95,5 +95,5 @@ def _entry_point(name: str) -> Callable[..., Sink] | None:
 
 
 def without_credentials(text: str) -> str:
-    """Give a text as it may stand in a message: without the user, password and query of a URL."""
+    """Return a text as it may stand in a message: without the user, password and query of a URL."""
     return re.sub(r"(://[^\s?]*)\?\S*", r"\1?…", re.sub(r"//\S*@", "//…@", text))

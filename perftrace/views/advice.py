@@ -77,7 +77,7 @@ WORDS: dict[Language, Words] = {
 
 
 def finding_text(finding: Finding, language: Language) -> str:
-    """Say what to do next, in a sentence."""
+    """Return what to do next, in a sentence."""
     text = WORDS[language].texts[finding.rule]
     return text.format(operation=shorten(finding.operation), segment=shorten(finding.segment))
 

@@ -75,7 +75,7 @@ WORDS: dict[Language, Words] = {
 
 
 def stats_text(found: Inventory, language: Language) -> str:
-    """Say what lies in a store."""
+    """Describe what lies in a store."""
     words = WORDS[language]
     lines = [words.files.format(files=found.files, in_use=found.in_use)]
     kinds = (
@@ -93,7 +93,7 @@ def stats_text(found: Inventory, language: Language) -> str:
 
 
 def compact_text(done: Compacted, language: Language) -> str:
-    """Say what a compaction did."""
+    """Describe what a compaction did."""
     words = WORDS[language]
     before, after = _size(done.bytes_before), _size(done.bytes_after)
     text = f"{words.compacted.format(files=done.files, records=done.records, before=before, after=after)}\n"
@@ -103,7 +103,7 @@ def compact_text(done: Compacted, language: Language) -> str:
 
 
 def prune_text(done: Pruned, language: Language) -> str:
-    """Say what was removed and what is left."""
+    """Describe what was removed and what is left."""
     words = WORDS[language]
     text = f"{words.pruned.format(files=done.files, size=_size(done.bytes))}\n"
     text += f"{words.left.format(files=done.left_files, size=_size(done.left_bytes))}\n"

@@ -77,7 +77,7 @@ UNUSED: dict[Language, tuple[str, ...]] = {
 
 
 def unused_text(unused: TreeIssues, language: Language) -> str:
-    """Say what does not fit into trees; nothing where all does."""
+    """Describe what does not fit into trees; nothing where all does."""
     counts = zip(UNUSED[language], (unused.duplicates, unused.orphans, unused.clipped), strict=True)
     return "".join("\n" + text.format(count=count) + "\n" for text, count in counts if count)
 
@@ -88,7 +88,7 @@ def step_name(operation: str, segment: str) -> str:
 
 
 def _fitting(text: str, columns: int) -> str:
-    """Give as much of a text's beginning as fits."""
+    """Return as much of a text's beginning as fits."""
     for number, character in enumerate(text):
         columns -= _width(character)
         if columns < 0:

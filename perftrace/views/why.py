@@ -62,7 +62,7 @@ WORDS: dict[Language, Words] = {
 
 
 def why_sentence(found: Why, language: Language) -> str:
-    """Say it in one sentence."""
+    """Describe it in one sentence."""
     words = WORDS[language]
     operation = shorten(found.operation)
     if found.gap <= 0 or not found.parts:

@@ -47,7 +47,7 @@ def sync():
 
 
 def async_():
-    async def main(goals):
+    async def main():
         before = time.perf_counter_ns()
         for _ in range(CALLS):
             await coroutine()

@@ -40,7 +40,7 @@ _STYLING = operator.attrgetter("format", "usesTime")
 
 
 def _untouched(methods: tuple[object, ...]) -> tuple[object, ...] | None:
-    """Give methods as they are; None if somebody has put one in place of `logging`'s."""
+    """Return methods as they are; None if somebody has put one in place of `logging`'s."""
     return methods if all(map(is_own, methods)) else None
 
 
@@ -86,7 +86,7 @@ class _Layout:
         """The last second of which the text was made, and the text."""
 
     def is_of(self, formatter: logging.Formatter) -> bool:
-        """Tell whether nobody has changed the formatter, or its class, since."""
+        """Report whether nobody has changed the formatter, or its class, since."""
         return (
             self._read_from == vars(formatter)
             and self._of_class == _FORMATTING(type(formatter))
@@ -112,7 +112,7 @@ _layouts: dict[logging.Formatter, _Layout] = {}
 
 
 def _layout(formatter: logging.Formatter) -> _Layout:
-    """Give what is known of a formatter, read anew where it has changed."""
+    """Return what is known of a formatter, read anew where it has changed."""
     layout = _layouts.get(formatter)
     if layout is None or not layout.is_of(formatter):
         if len(_layouts) > 16:  # formatters come and go in tests

@@ -11,7 +11,7 @@ _new = object.__new__
 
 
 def is_own(method: object) -> bool:
-    """Tell whether a method is `logging`'s own; a monitoring agent may have been there before this import."""
+    """Report whether a method is `logging`'s own; a monitoring agent may have been there before this import."""
     return type(method) is FunctionType and method.__globals__ is vars(logging)
 
 
@@ -39,7 +39,7 @@ class RecordMaker:
             os.register_at_fork(after_in_child=self._forget)
 
     def are_plain(self) -> bool:
-        """Tell whether nobody has put something of his own in place of `logging`'s records."""
+        """Report whether nobody has put something of his own in place of `logging`'s records."""
         if Logger.makeRecord is not _make_record or LogRecord.getMessage is not _get_message:
             return False
         return logging.getLogRecordFactory() is LogRecord
@@ -66,7 +66,7 @@ class RecordMaker:
         return record
 
     def _learn(self) -> None:
-        """Take from a real record what all lines of this process have in common."""
+        """Copy from a real record what all lines of this process have in common."""
         real = self._constructed(logging.INFO, "")
         self._beginning = real.created * 1000 - real.relativeCreated
         """When logging began to count, in milliseconds."""
@@ -81,7 +81,7 @@ class RecordMaker:
         self._learnt_with = None
 
     def _timed(self, record: LogRecord, time_ns: int) -> LogRecord:
-        """Give a record another time."""
+        """Return a record another time."""
         beginning = record.created * 1000 - record.relativeCreated
         record.created = time_ns / 1e9
         record.msecs = time_ns // 1_000_000 % 1000 + 0.0

@@ -43,7 +43,7 @@ class LogSink(Sink):
         self._language = language
 
     def is_enabled(self) -> bool:
-        """Tell whether at least failed and slow operations would be logged."""
+        """Report whether at least failed and slow operations would be logged."""
         return _listening(logging.WARNING)
 
     def started(self, event: Started) -> None:
@@ -66,7 +66,7 @@ class LogSink(Sink):
 
 
 def _listening(level: int) -> bool:
-    """Tell whether a line of this level would appear anywhere."""
+    """Report whether a line of this level would appear anywhere."""
     if _is_enabled_for(level):
         return True
     return LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and _not_silenced(level)
@@ -114,7 +114,7 @@ def _log(level: int, line: str, time_ns: int) -> None:
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """Give the handlers that a line would reach."""
+    """Return the handlers that a line would reach."""
     logger: logging.Logger | None = LOGGER
     while logger is not None:
         yield from logger.handlers
@@ -122,7 +122,7 @@ def _handlers() -> Iterator[logging.Handler]:
 
 
 def _hand(record: logging.LogRecord, handler: logging.Handler) -> None:
-    """Let a handler have a record with what its stream can encode."""
+    """Give a handler a record with what its stream can encode."""
     whole = record.msg
     _fit(record, handler)
     handler.handle(record)
