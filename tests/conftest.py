@@ -1,7 +1,9 @@
 """What every test gets: a fresh tracer state, and a failure where it leaves an operation current."""
 
+import contextlib
 import gc
 import os
+import time
 
 # ruff: noqa: E402
 # Before anything imports numpy, in this process or in one that a test starts: on the small matrices here its threads
@@ -50,6 +52,19 @@ def _no_state_leaks():
     tracer.set_guards(guards)
     tracer.set_clock(clock)
     tracer.set_ids(ids)
+
+
+@pytest.fixture
+def cpu_seconds():
+    """Return a context manager that fails a block which takes more processor time: a bound for quadratic work."""
+
+    @contextlib.contextmanager
+    def at_most(seconds):
+        before = time.process_time()
+        yield
+        assert time.process_time() - before < seconds
+
+    return at_most
 
 
 @pytest.fixture

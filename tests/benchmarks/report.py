@@ -1,11 +1,13 @@
 """`perftrace report` as logs and stores grow, beside `grep -c PERF` and DuckDB's bare percentiles, and its memory."""
 
+import multiprocessing
 import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -24,6 +26,8 @@ CHECKPOINTS = (
 )
 ROUNDS = 2
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+LARGE = 1_000_000
+"""From this size on the start of the process no longer counts for much."""
 BARE = (
     "SELECT name, quantile_cont(duration_ns, [0.5, 0.95, 0.99]) FROM records GROUP BY name",
     "SELECT name, c.name, quantile_cont(c.elapsed_ns, [0.5, 0.95]) "
@@ -101,18 +105,20 @@ def main(goals):
             print(
                 f"log of {size:>10,} lines: {seconds:6.2f} s, {size / seconds:>9,.0f} lines a second, "
                 f"{seconds / grep:5.1f} times grep -c, {megabytes:,.0f} MB",
-                goals.check(seconds / grep, most=25),
+                goals.check(seconds / grep, most=25) if size >= LARGE else "",
                 flush=True,
             )
     for size in SIZES:
         with tempfile.TemporaryDirectory() as name:
             write_store(Path(name), size)
             seconds, megabytes = min(run(*report, name) for _ in range(ROUNDS))
-            own = min(bare(Path(name)) for _ in range(ROUNDS))
+            # In another process: what it takes of memory would be counted as that of each command that this one starts.
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
+                own = min(elsewhere.submit(bare, Path(name)).result() for _ in range(ROUNDS))
             print(
                 f"store of {size:>10,} records: {seconds:6.2f} s, {size / seconds:>9,.0f} records a second, "
                 f"{seconds / own:5.1f} times DuckDB's bare percentiles, {megabytes:,.0f} MB",
-                goals.check(seconds / own, most=3),
+                goals.check(seconds / own, most=3) if size >= LARGE else "",
                 flush=True,
             )
 

@@ -163,13 +163,30 @@ def test_all_cores_read_a_large_log(tmp_path, monkeypatch):
         "完成: b" + "%5f_" * 200_000 + "_00000000000000ab - x | 耗时: 0.001s | k=v",
         "完成: " + "a - " * 200_000 + " | 耗时: 0.001s",
         "完成: x - " + "| 耗时: 0.001s " * 50_000,
+        "完成: x - " + f"{MARK}完成: x - " * 20_000,
+        "检查点: x.y - " + f"{MARK}检查点: x.y - " * 20_000,
+        "完成: x - y | 耗时: " + "1" * 400_000 + ".000s",
+        "完成: x - y | 耗时: 0.001s" + " | a=b" * 60_000,
     ],
 )
-def test_a_line_of_a_million_dots_takes_no_longer_than_another(tmp_path, body):
-    """Where each of them may end an id, trying all takes an hour: the test would be killed."""
+def test_a_line_of_a_million_dots_takes_no_longer_than_another(tmp_path, body, cpu_seconds):
+    """Where each of them may end an id, a text or a duration, trying all takes seconds to hours."""
     path = tmp_path / "bot.log"
     path.write_text(f"{MARK}开始: x_1_00000000000000ab - x\n{MARK}{body}\n", encoding="utf-8")
+    with cpu_seconds(3):
+        assert counted(str(path)) == by_lines(str(path))
+
+
+@pytest.mark.parametrize("digits", [13, 5_000])
+def test_a_duration_of_more_than_thirty_years_is_not_understood(tmp_path, digits):
+    """Python refuses to read thousands of digits: such a line must not end the reading."""
+    path = tmp_path / "bot.log"
+    good = f"{MARK}完成: a_1_00000000000000aa - x | 耗时: 0.010s | user_id=1\n"
+    path.write_text(f"{MARK}完成: b - x | 耗时: {'1' * digits}.000s\n{good}", encoding="utf-8")
     assert counted(str(path)) == by_lines(str(path))
+    answer, counters = counted(str(path))
+    assert [one["name"] for one in answer["operations"]] == ["a"]
+    assert (counters["used"], counters["not_understood"]) == (1, 1)
 
 
 def test_the_longest_line_does_not_fill_the_memory(tmp_path):
