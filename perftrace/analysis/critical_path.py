@@ -15,7 +15,7 @@ class PathSegment(NamedTuple):
     end: int
 
     @property
-    def exclusive(self) -> int:
+    def self_ns(self) -> int:
         """Its length: no other piece of the path runs at the same time."""
         return self.end - self.start
 

@@ -51,7 +51,7 @@ def outliers(roots: Sequence[Node]) -> Iterator[Match]:
             place = ((piece.node.name, piece.segment), piece.node.record.pid)
             nanoseconds, nodes = spent.get(place, (0, set()))
             nodes.add(id(piece.node))
-            spent[place] = (nanoseconds + piece.exclusive, nodes)
+            spent[place] = (nanoseconds + piece.self_ns, nodes)
         for (step, pid), (nanoseconds, nodes) in spent.items():
             by_step[step][pid].append(Spent(root.start, nanoseconds, root, frozenset(nodes)))
     for step, by_pid in by_step.items():

@@ -122,7 +122,7 @@ def _parts(
         for piece in critical_path(node):
             which.append(steps.setdefault((piece.node.name, piece.segment), len(steps)))
             rows.append(row)
-            lengths.append(piece.exclusive)
+            lengths.append(piece.self_ns)
     step_of, row_of, seconds = np.array(which, dtype=int), np.array(rows, dtype=int), np.array(lengths) / 1e9
     means = []
     for group in groups:

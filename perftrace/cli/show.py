@@ -75,7 +75,7 @@ def _path(found: TraceDetail) -> list[dict[str, Any]]:
             "span_id": f"{piece.node.record.span:016x}",
             "operation": piece.node.name,
             "segment": piece.segment,
-            "exclusive": piece.exclusive / 1e9,
+            "self": piece.self_ns / 1e9,
         }
         for piece in found.path
     ]

@@ -93,7 +93,7 @@ def _path_lines(found: TraceDetail, total: int, title: str) -> list[str]:
     sums: dict[tuple[str, str], int] = {}
     for piece in found.path:
         place = (piece.node.name, piece.segment)
-        sums[place] = sums.get(place, 0) + piece.exclusive
+        sums[place] = sums.get(place, 0) + piece.self_ns
     longest = sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:10]
     rows = [
         f"  {duration(took / 1e9):>8}  {took / total:>6.1%}  {shorten(name)}.{shorten(segment)}"

@@ -33,7 +33,7 @@ def run(name, span, start, end, parent=None, *, pid=1, checkpoints=(), **fields)
 def path(*records):
     """Give the critical path of the first root as text: operation.segment and milliseconds."""
     (root, *_) = Forest(records).roots
-    return [(f"{p.node.name}.{p.segment}", p.exclusive / MS) for p in critical_path(root)]
+    return [(f"{p.node.name}.{p.segment}", p.self_ns / MS) for p in critical_path(root)]
 
 
 def test_one_run_is_its_own_path_by_segments():
@@ -109,7 +109,7 @@ def traces(draw):
 def test_the_path_covers_the_root_without_overlap(records, dice):
     """Piece after piece; in whatever order the records come."""
     pieces = critical_path(next(r for r in Forest(records).roots if r.record.span == 1))
-    assert sum(p.exclusive for p in pieces) == records[0].duration_ns
+    assert sum(p.self_ns for p in pieces) == records[0].duration_ns
     for before, after in itertools.pairwise(pieces):
         assert before.end == after.start
     shuffled = list(records)
@@ -125,4 +125,4 @@ def test_a_trace_2000_deep_and_one_5000_wide():
     for records in (deep, wide):
         random.Random(1).shuffle(records)
         (root,) = Forest(records).roots
-        assert sum(p.exclusive for p in critical_path(root)) == root.record.duration_ns
+        assert sum(p.self_ns for p in critical_path(root)) == root.record.duration_ns

@@ -51,7 +51,7 @@ def test_unchanged_it_takes_as_long_and_faster_never_longer(records):
                 same, half, none = found.durations[row, :, column]
                 assert same == root.end - root.start
                 assert none <= half <= same
-                on_path = sum(p.exclusive for p in path if (p.node.name, p.segment) == step)
+                on_path = sum(p.self_ns for p in path if (p.node.name, p.segment) == step)
                 assert same - none <= on_path
                 if not on_path:
                     assert none == same

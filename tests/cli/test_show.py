@@ -24,7 +24,7 @@ def source(tmp_path):
 
 
 def test_a_trace_is_found_by_any_of_its_ids_and_given_as_data(source, capsys):
-    """Spans parents first; the path's exclusive times add up to the root's duration; gaps where no child runs."""
+    """Spans parents first; the path's own times add up to the root's duration; gaps where no child runs."""
     path, records = source
     answers = []
     for wanted in (records[1].operation_id, f"{1:032x}", f"{2:016x}"):
@@ -39,7 +39,7 @@ def test_a_trace_is_found_by_any_of_its_ids_and_given_as_data(source, capsys):
         ("fetch", f"{2:016x}", f"{1:016x}", 0.05),
     ]  # fmt: skip
     assert answer["spans"][0]["checkpoints"] == [{"name": "a", "elapsed": 0.04}]
-    assert [(p["operation"], p["segment"], p["exclusive"]) for p in answer["critical_path"]] == [
+    assert [(p["operation"], p["segment"], p["self"]) for p in answer["critical_path"]] == [
         ("buy", "a", 0.01), ("fetch", "(end)", 0.05), ("buy", "(end)", 0.04),
     ]  # fmt: skip
     assert [round(gap["duration"], 6) for gap in answer["gaps"]] == [0.01, 0.04]
