@@ -2,13 +2,16 @@
 
 from typing import Final
 
+from perftrace.core.clock import Clock
 from perftrace.core.events import Checkpoint, Link, Reached, Started
+from perftrace.core.ids import Ids
 from perftrace.core.record import Event, Operation, Record
-from perftrace.core.sink import Sink
-from perftrace.core.values import Outcome
+from perftrace.core.sink import Sink, SinkLike
+from perftrace.core.values import Attributes, Outcome, Scalar
+from perftrace.exceptions import MarkerError, NewerVersionError, PerftraceError, SourceError, StoreBusyError
 from perftrace.integrations import instrument, uninstrument
 from perftrace.tracing.blocks import operation
-from perftrace.tracing.configuration import configure, flush, records, shutdown, stats, tracer
+from perftrace.tracing.configuration import SinkStats, Stats, configure, flush, records, shutdown, stats, tracer
 from perftrace.tracing.decorators import checkpointed, timed
 from perftrace.tracing.monitor import PerformanceMonitor, get_performance_monitor
 from perftrace.tracing.propagation import bind, extract, inject
@@ -20,16 +23,28 @@ annotate: Final = tracer.annotate
 current_operation: Final = tracer.current_operation
 
 __all__ = [
+    "Attributes",
     "Checkpoint",
+    "Clock",
     "Event",
+    "Ids",
     "Link",
+    "MarkerError",
+    "NewerVersionError",
     "Operation",
     "Outcome",
     "PerformanceMonitor",
+    "PerftraceError",
     "Reached",
     "Record",
+    "Scalar",
     "Sink",
+    "SinkLike",
+    "SinkStats",
+    "SourceError",
     "Started",
+    "Stats",
+    "StoreBusyError",
     "annotate",
     "bind",
     "checkpoint",

@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "perftrace"
 
 FLOORS = (
+    ("exceptions",),
     ("core",),
     ("formats",),
     ("sinks",),
@@ -156,7 +157,7 @@ def test_an_analysis_knows_what_sources_give_and_not_how_they_read(path):
     allowed = {("sources", "base"), ("sources", "aggregates")}
     for parts, _ in imports_of(path):
         there = target_module(parts) if parts[0] == "perftrace" else ("core",)
-        assert there[0] in {"core", "formats", "analysis"} or there[:2] in allowed, ".".join(parts)
+        assert there[0] in {"exceptions", "core", "formats", "analysis"} or there[:2] in allowed, ".".join(parts)
 
 
 SHARED_NAMES = {"Words", "PerftraceMiddleware"}

@@ -13,15 +13,12 @@ from perftrace.core.ids import make_operation_id
 from perftrace.core.record import Record
 from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome
+from perftrace.exceptions import NewerVersionError
 
 VERSION = 1
 _BOUND = 1 << 63
 _HEX = re.compile("[0-9a-f]*").fullmatch
 _OUTCOMES = frozenset(get_args(Outcome))
-
-
-class NewerVersionError(ValueError):
-    """A line of a version that this reader does not know."""
 
 
 def encode(record: Record) -> bytes:

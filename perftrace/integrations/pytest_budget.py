@@ -15,15 +15,12 @@ from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import END
+from perftrace.exceptions import MarkerError
 from perftrace.tracing.configuration import report_broken, tracer
 
 _OWN = str(Path(__file__).parent.parent)
 _LENGTH = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(us|µs|ms|s|min)")
 _NANOSECONDS = {"us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
-
-
-class MarkerError(ValueError):
-    """What stands in a marker cannot be used; the message says what can."""
 
 
 @dataclass(frozen=True)

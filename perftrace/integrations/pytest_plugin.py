@@ -5,7 +5,8 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from perftrace.core.record import Record
-from perftrace.integrations.pytest_budget import Limits, MarkerError, watching
+from perftrace.exceptions import MarkerError
+from perftrace.integrations.pytest_budget import Limits, watching
 from perftrace.testing import CountingIds, FakeClock, capture
 
 _MARKER = (

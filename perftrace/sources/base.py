@@ -5,16 +5,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from perftrace.core.record import Record
+from perftrace.exceptions import SourceError
 from perftrace.sources.aggregates import RunAggregates
 
 Records_co = TypeVar("Records_co", bound=Iterable[Record], covariant=True)
 
 MAX_PLACES = 10
 """How many places of what was not understood are kept."""
-
-
-class SourceError(ValueError):
-    """A source that cannot be read; the message is one line and says why."""
 
 
 @dataclass

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from perftrace.core.record import Record
-from perftrace.formats.jsonl import NewerVersionError, decode
+from perftrace.exceptions import NewerVersionError
+from perftrace.formats.jsonl import decode
 from perftrace.sources.base import ReadCounters
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from perftrace.exceptions import StoreBusyError
+
 try:
     import fcntl
 except ImportError:  # Windows: no locks, so all files count as in use
@@ -23,10 +25,6 @@ LONGEST_LINE = 1 << 24
 _OWN = re.compile(r"[0-9]{16,20}-[0-9]+-[0-9a-f]{8}(\.kept)*(\.jsonl|\.parquet)")
 _WAIT_SECONDS = 0.01
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
-
-
-class BusyError(OSError):
-    """Another process is at work in the folder and did not end in time."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def contents(folder: str | os.PathLike[str]) -> Contents:
 def locked(folder: str | os.PathLike[str], *, exclusive: bool, timeout: float) -> Iterator[None]:
     """Keep other processes from swapping files (exclusive: from looking, too) meanwhile.
 
-    Raises BusyError after `timeout` seconds.
+    Raises StoreBusyError after `timeout` seconds.
     """
     if not _HAS_LOCKS:
         yield
@@ -123,7 +121,7 @@ def locked(folder: str | os.PathLike[str], *, exclusive: bool, timeout: float) -
         end = time.monotonic() + timeout
         while not _try_lock(descriptor, exclusive=exclusive):
             if time.monotonic() > end:
-                raise BusyError(f"{os.fspath(folder)}: another process is at work in it; try again")
+                raise StoreBusyError(f"{os.fspath(folder)}: another process is at work in it; try again")
             time.sleep(_WAIT_SECONDS)
         yield
     finally:

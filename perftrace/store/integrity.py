@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from perftrace.formats.jsonl import NewerVersionError, decode
+from perftrace.exceptions import NewerVersionError
+from perftrace.formats.jsonl import decode
 from perftrace.store import parquet
 from perftrace.store.folder import LONGEST_LINE, TraceFile, contents, is_in_use
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 from perftrace.core.block import Block
 from perftrace.core.record import Operation, Record, handle_of, snapshot
 from perftrace.core.run import NO_DETAILS, CallDetails, OperationSpec, Run
-from perftrace.core.tracer import Tracer, get_current, thread
+from perftrace.core.tracer import get_current, thread
 from perftrace.core.values import Outcome, plain
 from perftrace.formats.line import escape, split_id
 from perftrace.sinks.warnings import LOGGER
@@ -57,9 +57,7 @@ class PerformanceMonitor:
     max_running: how many may run at once; beyond, the oldest end as `abandoned`.
     """
 
-    def __init__(
-        self, *, max_summaries: int = MAX_SUMMARIES, max_running: int = MAX_RUNNING, tracer: Tracer = tracer
-    ) -> None:
+    def __init__(self, *, max_summaries: int = MAX_SUMMARIES, max_running: int = MAX_RUNNING) -> None:
         self._tracer = tracer
         self._max_summaries = max_summaries
         self._max_running = max_running

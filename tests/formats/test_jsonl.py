@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from perftrace.core.events import Link
 from perftrace.core.record import Record
+from perftrace.exceptions import NewerVersionError
 from perftrace.formats import jsonl
-from perftrace.formats.jsonl import NewerVersionError, decode, encode
+from perftrace.formats.jsonl import decode, encode
 
 EXAMPLE = (
     '{"v":1,"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","parent_id":null,'

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from perftrace import sources
 from perftrace.core.record import Record
+from perftrace.exceptions import SourceError
 from perftrace.formats import chrome, otlp_json, otlp_proto
 from perftrace.sources import limits
-from perftrace.sources.base import SourceError
 from perftrace.sources.files import FileSource
 
 RECORDS = [

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from perftrace import sources
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
+from perftrace.exceptions import SourceError
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start, escape
-from perftrace.sources.base import SourceError
 from perftrace.sources.files import MAX_LINE, FileSource
 
 CLOCK = "\u23f1\ufe0f  [PERF] "

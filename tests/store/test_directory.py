@@ -14,9 +14,10 @@ import pytest
 import perftrace
 from perftrace import sources
 from perftrace.cli import main
+from perftrace.exceptions import StoreBusyError
 from perftrace.store.compaction import compact
 from perftrace.store.directory import DirectorySink
-from perftrace.store.folder import BusyError, claimed, contents, locked
+from perftrace.store.folder import claimed, contents, locked
 from tests.conftest import TIMEOUT
 
 
@@ -307,7 +308,7 @@ def test_while_files_are_swapped_nobody_looks(tmp_path):
     """And nobody waits for ever."""
     with (
         locked(tmp_path, exclusive=True, timeout=1),
-        pytest.raises(BusyError, match="another process is at work"),
+        pytest.raises(StoreBusyError, match="another process is at work"),
         locked(tmp_path, exclusive=False, timeout=0),
     ):
         pass

@@ -1,0 +1,77 @@
+"""The public surface: what `perftrace` exports, and the errors that it raises."""
+
+import builtins
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+
+import perftrace
+from perftrace import exceptions
+from tests.conftest import TIMEOUT
+
+
+def functions():
+    """Yield each public function and method by its name."""
+    for name in perftrace.__all__:
+        exported = getattr(perftrace, name)
+        if inspect.isclass(exported):
+            members = inspect.getmembers(
+                exported, lambda member: inspect.isfunction(member) or isinstance(member, property)
+            )
+            for member_name, member in members:
+                is_constructor = member_name == "__init__" and name != "Operation"  # handles are given, not made
+                if is_constructor or not member_name.startswith("_"):
+                    yield f"{name}.{member_name}", member.fget if isinstance(member, property) else member
+        elif callable(exported) and not hasattr(exported, "__origin__"):
+            yield name, exported
+
+
+ONLY_RETURNED = {"Block", "Decorator", "OperationSummary", "Timer"}
+"""What a call gives, and nobody names: a decorator, a block."""
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), list(functions()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_each_name_of_a_signature_is_exported(name, function):
+    """Or it is the standard library's."""
+    module = sys.modules[function.__module__]
+    hints = getattr(function, "__annotations__", {}).values()
+    words = {
+        word for hint in hints for word in re.findall(r"\b[A-Z]\w*", hint if isinstance(hint, str) else repr(hint))
+    }
+    ours = {
+        word
+        for word in words
+        if not hasattr(builtins, word)
+        and str(getattr(getattr(module, word, None), "__module__", "")).startswith("perftrace")
+        and inspect.isclass(getattr(module, word))
+        and not word.startswith("_")
+    }
+    assert ours - ONLY_RETURNED <= set(perftrace.__all__)
+
+
+def test_the_top_level_imports_nothing_that_reads():
+    """Neither readers nor analysis nor the command line."""
+    code = "import sys, perftrace; print(*[m for m in sys.modules if m.startswith('perftrace.')])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT, check=True, text=True)
+    assert not {name.split(".")[1] for name in loaded.stdout.split()} & {"sources", "analysis", "views", "cli"}
+
+
+@pytest.mark.parametrize(
+    ("error", "bases"),
+    [
+        (exceptions.SourceError, (exceptions.PerftraceError, ValueError)),
+        (exceptions.NewerVersionError, (exceptions.SourceError,)),
+        (exceptions.StoreBusyError, (exceptions.PerftraceError, OSError)),
+        (exceptions.MarkerError, (exceptions.PerftraceError, ValueError)),
+    ],
+)
+def test_an_error_is_the_one_that_a_caller_would_guess(error, bases):
+    """And perftrace's own, exported."""
+    assert all(issubclass(error, base) for base in bases)
+    assert getattr(perftrace, error.__name__) is error
+    assert re.search(rf"── {error.__name__}\b", exceptions.__doc__)
