@@ -109,9 +109,9 @@ def test_every_file_stands_on_a_floor_and_imports_only_downwards(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_stand_at_the_top_of_the_file(path):
-    """Only an optional extra may be imported inside a function."""
+    """Only an optional extra may be imported inside a function; a package may name for types what it imports later."""
     for parts, inside in imports_of(path):
-        if inside:
+        if inside and path.name != "__init__.py":
             assert parts[0] not in {"perftrace", *sys.stdlib_module_names, *CORE_NEEDS}, f"{path}: {'.'.join(parts)}"
 
 

@@ -5,11 +5,13 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 import perftrace
-from perftrace import exceptions
+from perftrace import exceptions, sinks
 from tests.conftest import TIMEOUT
 
 
@@ -75,3 +77,18 @@ def test_an_error_is_the_one_that_a_caller_would_guess(error, bases):
     assert all(issubclass(error, base) for base in bases)
     assert getattr(perftrace, error.__name__) is error
     assert re.search(rf"── {error.__name__}\b", exceptions.__doc__)
+
+
+def test_the_sinks_are_imported_from_their_package():
+    """Each when it is asked for."""
+    assert {name: getattr(sinks, name).__name__ for name in sinks.__all__} == {name: name for name in sinks.__all__}
+    with pytest.raises(AttributeError, match="'NoSuchSink'"):
+        sinks.NoSuchSink  # it raises
+
+
+def test_the_extra_all_holds_all_others():
+    """As extras are added."""
+    with (Path(__file__).parent.parent / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    (everything,) = extras.pop("all")
+    assert set(re.fullmatch(r"perftrace-toolkit\[(.*)\]", everything)[1].split(",")) == set(extras)

@@ -1,5 +1,7 @@
 """A block: an operation whose beginning and end stand in the code, or come from callbacks."""
 
+from typing import NoReturn
+
 from perftrace.core.record import Operation, handle_of
 from perftrace.core.run import CallDetails, OperationSpec, Run
 from perftrace.core.tracer import CurrentToken, RemoteParent, Tracer, get_current, reset_current, set_current, thread
@@ -39,6 +41,13 @@ class Block:
         if self._queued_ns is not None:
             run.reach("queue", "", {})
         return handle_of(run)
+
+    def __call__(self, function: object) -> NoReturn:
+        """Raise TypeError: a block is no decorator."""
+        name = self._spec.name
+        raise TypeError(
+            f"operation({name!r}) is a block: write `with operation({name!r}):`, or decorate with @timed({name!r})"
+        )
 
     @property
     def handle(self) -> Operation:

@@ -116,7 +116,7 @@ class Record(_View):
             start_seen=start_seen,
             weight=weight,
         )
-        run.details = CallDetails(key, description, done, attributes)  # type: ignore[arg-type]  # written no more
+        run.details = CallDetails(key, description, done, attributes)
         run.operation_id = given_id
         run.ids = trace, span
         linked = None if link is None else (int(link.trace_id, 16), int(link.span_id, 16))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from perftrace.core.events import Reached
 from perftrace.core.ids import make_operation_id
-from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, Scalar, attributes_of, plain
+from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, attributes_of, plain
 
 MAX_CHECKPOINTS = 10_000
 """The most checkpoints that one operation keeps; the rest is counted."""
@@ -33,7 +33,7 @@ class CallDetails(NamedTuple):
     key: str | None = None
     description: str = ""
     done: str | None = None
-    attributes: dict[str, Scalar] | None = None
+    attributes: Attributes | None = None
 
 
 NO_DETAILS = CallDetails()

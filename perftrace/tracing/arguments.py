@@ -1,5 +1,6 @@
 """Reads an operation's key, texts and attributes from a call's arguments."""
 
+import functools
 import inspect
 import string
 from collections.abc import Callable, Iterable, Mapping
@@ -25,12 +26,17 @@ class Arguments:
     """
 
     def __init__(self, function: Callable[..., Any], name: str, *, is_checked: bool = True) -> None:
+        self._function = function
         self._name = name
         self._is_checked = is_checked
+
+    @functools.cached_property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Looked up only where an option names one: it takes longer than all else here."""
         try:
-            self._parameters: Mapping[str, inspect.Parameter] = inspect.signature(function).parameters
+            return inspect.signature(self._function).parameters
         except (TypeError, ValueError):  # some builtins have none
-            self._parameters = {}
+            return {}
 
     def key(self, wanted: Wanted | None) -> tuple[ArgumentReader | None, str | None]:
         """Build what reads the key, as text or None, and its label."""
@@ -142,14 +148,14 @@ class Arguments:
         describe, finish = texts
         if key is None and describe is None and finish is None and capture is None:
             return None
-        _, description, done, _ = fixed
+        _, description, done, attributes = fixed
 
         def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallDetails:
             return CallDetails(
                 None if key is None else key(args, kwargs),
                 description if describe is None else describe(args, kwargs),
                 done if finish is None else finish(args, kwargs),
-                None if capture is None else capture(args, kwargs),
+                attributes if capture is None else {**(attributes or {}), **capture(args, kwargs)},
             )
 
         return read

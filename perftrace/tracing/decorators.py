@@ -3,8 +3,9 @@
 import functools
 import inspect
 import types
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 import decorator
@@ -13,6 +14,7 @@ import wrapt
 from perftrace.core.coroutines import TimedAsyncGenerator, TimedCoroutine, TimedGenerator, time_steps
 from perftrace.core.run import CallDetails, OperationSpec
 from perftrace.core.tracer import get_current, reset_current, set_current, thread
+from perftrace.core.values import attributes_of
 from perftrace.tracing.arguments import Arguments, Wanted
 from perftrace.tracing.configuration import tracer
 from perftrace.tracing.options import is_true, operation_name, slow_ns
@@ -174,6 +176,7 @@ def timed(
     done: str | None = None,
     capture: Iterable[Wanted] = (),
     slow: float | None = None,
+    attributes: Mapping[str, object] | None = None,
     detached: bool = False,
     enabled: bool | Callable[[], object] = True,
 ) -> Decorator: ...
@@ -187,6 +190,7 @@ def timed(
     done: str | None = None,
     capture: Iterable[Wanted] = (),
     slow: float | None = None,
+    attributes: Mapping[str, object] | None = None,
     detached: bool = False,
     enabled: bool | Callable[[], object] = True,
 ) -> Any:
@@ -202,6 +206,7 @@ def timed(
     description, done: what the lines of start and finish say; `{parameter}` is filled in.
     capture: more of the same as `key`, kept as attributes.
     slow: seconds from which on a call is marked slow.
+    attributes: what each call is kept with, by name; of the same name, what is captured counts.
     detached: begin a trace of its own, with a link to its creator: for long-lived background work.
     enabled: False leaves the function as it is; a callable is asked at each call.
 
@@ -209,9 +214,7 @@ def timed(
     a key, capture or description that names no parameter.
     """
     if operation is not None and not isinstance(operation, str):
-        if callable(operation) or isinstance(
-            operation, classmethod | staticmethod | property | functools.partialmethod
-        ):
+        if callable(operation) or hasattr(type(operation), "__get__"):
             return timed()(operation)
         raise TypeError(f"timed: the operation's name must be text, not {type(operation).__name__}")
     if operation is not None:
@@ -225,6 +228,9 @@ def timed(
         if isinstance(function, functools.partialmethod):
             return functools.partialmethod(decorate(function.func), *function.args, **function.keywords)
         function = _undecorated(function)
+        if isinstance(function, functools.cached_property | functools.singledispatchmethod):
+            kind = type(function).__name__
+            raise TypeError(f"timed: cannot time a {kind}; put @timed below @{kind}, right above the function")
         if inspect.isclass(function) or not callable(function):
             raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")
         if enabled is False:
@@ -232,13 +238,15 @@ def timed(
         name = operation_name(_name_of(function) if operation is None else operation)
         spec = OperationSpec(name, slow_ns=slow_ns(slow), detached=bool(detached), tracer=tracer)
         asked = enabled if callable(enabled) else None
+        # Shared by all calls, so nobody may change it.
+        kept = MappingProxyType(attributes_of(attributes)) if attributes else None
 
         def make(function: Any) -> Timed:
             arguments = Arguments(function, name, is_checked=not _binds_itself(function))
             read_key, key_name = arguments.key(key)
             describe, description_text = arguments.text(description, "description")
             finish, done_text = arguments.text(done, "done")
-            common = CallDetails(None, description_text or "", done_text, None)
+            common = CallDetails(None, description_text or "", done_text, kept)
             read = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
             own = replace(spec, key_name=key_name, read_details=read)
             kind = TimedStepFunction if _looks_stepped(function) else TimedFunction

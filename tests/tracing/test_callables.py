@@ -5,9 +5,11 @@ import asyncio
 import copy
 import functools
 import inspect
+import pickle
 
 import pytest
 
+import perftrace
 from perftrace import checkpoint, checkpointed, operation, timed
 from perftrace.testing import tree_text
 
@@ -430,3 +432,36 @@ def test_a_plain_function_that_returns_a_coroutine_is_its_call(records):
 
     assert asyncio.run(makes()) == 3
     assert [(record.name, record.steps) for record in records] == [("makes", 1)]
+
+
+def test_attributes_that_each_call_is_kept_with(records):
+    """Beside what is captured, which counts where both have a name; and nobody can change them for others."""
+
+    @timed(operation="resize", attributes={"team": "photo", "size": 1}, capture=["size"])
+    def resize(size):
+        perftrace.annotate(extra=True)
+
+    @timed(operation="plain", attributes={"team": "photo"})
+    def plain():
+        return None
+
+    resize(5)
+    plain()
+    assert [dict(record.attributes) for record in records] == [
+        {"team": "photo", "size": 5, "extra": True},
+        {"team": "photo"},
+    ]
+    with pytest.raises(TypeError):
+        records[1].attributes["team"] = "other"
+    assert pickle.loads(pickle.dumps(records[1])) == records[1]
+
+
+@pytest.mark.parametrize("kind", [functools.cached_property, functools.singledispatchmethod])
+def test_timed_above_what_it_cannot_time_names_the_cure(kind):
+    with pytest.raises(TypeError, match=f"put @timed below @{kind.__name__}"):
+        timed(kind(lambda self: 1))
+
+
+def test_a_block_used_as_a_decorator_names_the_cure():
+    with pytest.raises(TypeError, match=r"write `with operation\('job'\):`, or decorate with @timed\('job'\)"):
+        operation("job")(lambda: None)
