@@ -11,12 +11,19 @@ import time
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
+# The processes that tests start speak Chinese, unless a test says otherwise.
+os.environ.update(LC_ALL="C.UTF-8")
+os.environ.pop("PERFTRACE_LANGUAGE", None)
+
 import pytest
 from hypothesis import settings
 
+import perftrace
 from perftrace.core.tracer import current
 from perftrace.testing import CountingIds, FakeClock, capture
 from perftrace.tracing.configuration import tracer
+
+perftrace.configure(language="zh")  # pytest imported the plugin, and perftrace with it, before
 
 TIMEOUT = 240
 """Seconds that a process started by a test may take: on a loaded machine the slowest needs a tenth of it."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import get_args
 
+from perftrace.formats.languages import chosen_language
 from perftrace.formats.line import Language
 
 COMMANDS = {
@@ -43,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print data in place of text")
     common.add_argument(
-        "--language", choices=get_args(Language), default=_language(), help="of the text (default: %(default)s)"
+        "--language",
+        choices=get_args(Language),
+        default=chosen_language(),
+        help="of the text (default: PERFTRACE_LANGUAGE, the locale's, that of the log, zh)",
     )
     for variable in _ONE_THREAD:
         os.environ.setdefault(variable, "1")
@@ -67,10 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         gc.set_threshold(*thresholds)
-
-
-def _language() -> Language:
-    return "en" if os.environ.get("PERFTRACE_LANGUAGE") == "en" else "zh"
 
 
 def _accept_any_character() -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.advice import advise
-from perftrace.cli.common import add_sources, json_envelope, needs_numpy, open_source, report_read_errors
+from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.views.advice import advice_text, finding_text
 from perftrace.views.table import unused_text
 
@@ -34,11 +34,14 @@ def run(options: argparse.Namespace) -> int:
         return status
     if options.json:
         findings = [
-            {**dataclasses.asdict(finding), "text": finding_text(finding, options.language)}
+            {**dataclasses.asdict(finding), "text": finding_text(finding, language_of(options, source))}
             for finding in found.findings
         ]
         data = {"count": found.count, "findings": findings, "unused": dataclasses.asdict(found.unused)}
         print(json.dumps(json_envelope("advise", source.counters, **data), ensure_ascii=False))
     else:
-        print(advice_text(found, options.language) + unused_text(found.unused, options.language), end="")
+        print(
+            advice_text(found, language_of(options, source)) + unused_text(found.unused, language_of(options, source)),
+            end="",
+        )
     return status

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from perftrace.analysis.filters import RecordFilter, parse_condition, parse_time
-from perftrace.formats.line import escape
+from perftrace.formats.line import Language, escape
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.files import FileSource
@@ -123,6 +123,12 @@ def report_read_errors(source: FileSource, files: Sequence[str]) -> int:
     if not source.counters.used and not source.errors:
         print(f"perftrace: {_nothing(files, source.counters)}", file=sys.stderr)
     return 2 if source.errors or not source.counters.used else 0
+
+
+def language_of(options: argparse.Namespace, source: FileSource | None = None) -> Language:
+    """Return the language of a command's text: what was asked for, else that of the log that was read, else Chinese."""
+    found: Language | None = options.language or (None if source is None else source.language)
+    return found or "zh"
 
 
 def json_envelope(command: str, counters: ReadCounters, **found: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import get_args
 
 from perftrace.analysis.compare import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.filters import RecordFilter, parse_group
-from perftrace.cli.common import json_envelope, needs_numpy, open_source, report_read_errors
+from perftrace.cli.common import json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.sources.base import ReadCounters
 from perftrace.views.compare import compare_text
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
             counters.add(source.counters)
         print(json.dumps(json_envelope("compare", counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        print(compare_text(found, options.language), end="")
+        print(compare_text(found, language_of(options, sources[0])), end="")
     return status or int(any(operation.verdict in options.fail_on for operation in found.operations))
 
 

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from perftrace.cli.common import add_selection, add_sources, nothing_left, open_source, report_read_errors, selection_of
+from perftrace.cli.common import (
+    add_selection,
+    add_sources,
+    language_of,
+    nothing_left,
+    open_source,
+    report_read_errors,
+    selection_of,
+)
 from perftrace.core.record import Record
 from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
 from perftrace.sinks.otlp import OtlpSink
@@ -130,7 +138,7 @@ def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") 
     except (ValueError, ImportError) as error:
         print(f"perftrace: {error}", file=sys.stderr)
         return 2
-    sink.language = options.language
+    sink.language = language_of(options, source)
     for batch in _batches(counted):
         sink.batch(batch)
     sink.close(5.0)

@@ -9,6 +9,7 @@ from perftrace.cli.common import (
     add_selection,
     add_sources,
     json_envelope,
+    language_of,
     nothing_left,
     open_source,
     report_read_errors,
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(json_envelope("import", source.counters, records=count, to=path), ensure_ascii=False))
     else:
-        print(f"{count} 条记录 → {path}" if options.language == "zh" else f"{count} records → {path}")
+        print(f"{count} 条记录 → {path}" if language_of(options, source) == "zh" else f"{count} records → {path}")
     return status
 
 

@@ -10,6 +10,7 @@ from perftrace.cli.common import (
     add_selection,
     add_sources,
     json_envelope,
+    language_of,
     nothing_left,
     open_source,
     report_read_errors,
@@ -55,5 +56,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(json_envelope("report", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        print(report_text(found, source.counters, options.language), end="")
+        print(report_text(found, source.counters, language_of(options, source)), end="")
     return status

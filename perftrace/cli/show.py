@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from perftrace.analysis.trace import TraceDetail, find
-from perftrace.cli.common import add_sources, json_envelope, open_source, report_read_errors
+from perftrace.cli.common import add_sources, json_envelope, language_of, open_source, report_read_errors
 from perftrace.formats.line import escape
 from perftrace.views.waterfall import waterfall_text
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             )
         )
     else:
-        print("\n".join(waterfall_text(one, options.language) for one in found), end="")
+        print("\n".join(waterfall_text(one, language_of(options, source)) for one in found), end="")
     return status
 
 

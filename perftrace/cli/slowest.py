@@ -9,6 +9,7 @@ from perftrace.cli.common import (
     add_selection,
     add_sources,
     json_envelope,
+    language_of,
     nothing_left,
     open_source,
     report_read_errors,
@@ -50,5 +51,5 @@ def run(options: argparse.Namespace) -> int:
             runs = [dataclasses.asdict(one) for one in found]
             print(json.dumps(json_envelope("slowest", source.counters, slowest=runs), ensure_ascii=False))
         else:
-            print(runs_text(found, options.language), end="")
+            print(runs_text(found, language_of(options, source)), end="")
     return status

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from perftrace.cli.common import language_of
 from perftrace.store.compaction import compact
 from perftrace.store.integrity import check
 from perftrace.store.inventory import inventory
@@ -59,13 +60,13 @@ def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespa
 
 def _stats(options: argparse.Namespace) -> int:
     found = inventory(options.folder)
-    _answer(options, dataclasses.asdict(found), views.stats_text(found, options.language))
+    _answer(options, dataclasses.asdict(found), views.stats_text(found, language_of(options)))
     return _tell(found.errors)
 
 
 def _compact(options: argparse.Namespace) -> int:
     done = compact(options.folder)
-    _answer(options, dataclasses.asdict(done), views.compact_text(done, options.language))
+    _answer(options, dataclasses.asdict(done), views.compact_text(done, language_of(options)))
     return _tell(done.errors)
 
 
@@ -74,14 +75,14 @@ def _prune(options: argparse.Namespace) -> int:
         print("perftrace: prune needs --max-age, such as 30d, or --max-size, such as 1GB, or both", file=sys.stderr)
         return 2
     done = prune(options.folder, max_age=options.max_age, max_bytes=options.max_size)
-    _answer(options, dataclasses.asdict(done), views.prune_text(done, options.language))
+    _answer(options, dataclasses.asdict(done), views.prune_text(done, language_of(options)))
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
     found = check(options.folder)
     data = [{**dataclasses.asdict(file), "is_sound": file.is_sound} for file in found]
-    _answer(options, {"files": data}, views.check_text(found, options.language))
+    _answer(options, {"files": data}, views.check_text(found, language_of(options)))
     return 0 if all(file.is_sound for file in found) else 1
 
 

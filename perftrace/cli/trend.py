@@ -11,6 +11,7 @@ from perftrace.cli.common import (
     add_selection,
     add_sources,
     json_envelope,
+    language_of,
     needs_numpy,
     nothing_left,
     open_source,
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(json_envelope("trend", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        print(trend_text(found, options.language), end="")
+        print(trend_text(found, language_of(options, source)), end="")
     return status
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 
 from perftrace.analysis.whatif import whatif
-from perftrace.cli.common import add_sources, json_envelope, needs_numpy, open_source, report_read_errors
+from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.formats.line import escape
 from perftrace.views.table import unused_text
 from perftrace.views.whatif import ASSUMPTION, whatif_text
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
         return status or 1
     if options.json:
-        assumption = ASSUMPTION[options.language]
+        assumption = ASSUMPTION[language_of(options, source)]
         data = json_envelope(
             "whatif",
             source.counters,
@@ -48,5 +48,8 @@ def run(options: argparse.Namespace) -> int:
         )
         print(json.dumps(data, ensure_ascii=False))
     else:
-        print(whatif_text(found, options.language) + unused_text(found.unused, options.language), end="")
+        print(
+            whatif_text(found, language_of(options, source)) + unused_text(found.unused, language_of(options, source)),
+            end="",
+        )
     return status

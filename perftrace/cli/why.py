@@ -6,7 +6,7 @@ import json
 import sys
 
 from perftrace.analysis.why import TAIL, TYPICAL, why
-from perftrace.cli.common import add_sources, json_envelope, needs_numpy, open_source, report_read_errors
+from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.formats.line import escape
 from perftrace.views.table import unused_text
 from perftrace.views.why import why_sentence, why_text
@@ -44,11 +44,17 @@ def run(options: argparse.Namespace) -> int:
         return status or 1
     if options.json:
         data = json_envelope(
-            "why", source.counters, sentence=why_sentence(found, options.language), **dataclasses.asdict(found)
+            "why",
+            source.counters,
+            sentence=why_sentence(found, language_of(options, source)),
+            **dataclasses.asdict(found),
         )
         print(json.dumps(data, ensure_ascii=False))
     else:
-        print(why_text(found, options.language) + unused_text(found.unused, options.language), end="")
+        print(
+            why_text(found, language_of(options, source)) + unused_text(found.unused, language_of(options, source)),
+            end="",
+        )
     return status
 
 

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from perftrace.core.record import Record
 from perftrace.exceptions import SourceError
+from perftrace.formats.line import Language
 from perftrace.sources.aggregates import RunAggregates
 
 Records_co = TypeVar("Records_co", bound=Iterable[Record], covariant=True)
@@ -72,6 +73,8 @@ class Source:
         self.aggregates: RunAggregates | None = aggregates
         self.errors: list[str] = []
         """One line for each thing named that could not be read."""
+        self.language: Language | None = None
+        """Of the first log that has lines of perftrace's; None where none has."""
         self.on_progress: Callable[[int], object] | None = None
         """Called now and then with the number of bytes read since the last time."""
 

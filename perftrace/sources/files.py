@@ -13,6 +13,7 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from perftrace.core.record import Record
+from perftrace.formats.languages import language_of_log
 from perftrace.formats.line import parse
 from perftrace.sources import chrome, otlp
 from perftrace.sources.aggregates import RunAggregates
@@ -86,6 +87,7 @@ class FileSource(Source):
         if read is not None:
             yield from self._finished(read(path, LimitedReader(file, isinstance(file, _Gunzipped)), self.counters))
             return
+        self.language = self.language or language_of_log(beginning)
         is_json = is_lines or looks_like(beginning)
         encoding = _encoding_of(beginning)
         if self.aggregates is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:

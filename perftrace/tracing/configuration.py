@@ -17,6 +17,7 @@ from perftrace.core.run import ThreadName
 from perftrace.core.sink import Sink, SinkLike
 from perftrace.core.sink_guard import SinkGuard
 from perftrace.core.tracer import Tracer, current, thread
+from perftrace.formats.languages import locale_language
 from perftrace.formats.line import NOTES, Language, Notes
 from perftrace.pipeline.wrapper import SinkWrapper
 from perftrace.sinks.log.sink import LogSink
@@ -72,7 +73,7 @@ def configure(
     sinks: where events go, in place of the former sinks, which are closed: objects, callables that
         take records, or names (`log`, `memory`, `jsonl:PATH`, `store:DIR`,
         `otlp:URL`, `otlp-json:PATH`, `perfetto:PATH`, `prometheus:PORT` and those of other packages). `[]`: nowhere.
-    language: of log lines, `zh` or `en`.
+    language: of log lines, `zh` or `en`; without it the locale's, Chinese where that names none.
     enabled: False stops all tracing, True resumes it.
     clock, ids: where time and ids come from, for tests; None restores the machine's own.
 
@@ -204,7 +205,7 @@ _language: Language = "zh"
 
 def _from_environment() -> None:
     """Configure by the environment."""
-    _by_variable("PERFTRACE_LANGUAGE", "zh", lambda text: configure(language=text))
+    _by_variable("PERFTRACE_LANGUAGE", locale_language() or "zh", lambda text: configure(language=text))
     _by_variable("PERFTRACE_SINKS", "log", lambda text: configure(sinks=_split_names(text)))
     _by_variable("PERFTRACE_ENABLED", "1", lambda text: configure(enabled=_truth(text)))
 

@@ -8,7 +8,10 @@ import sys
 import pytest
 
 from perftrace.cli import main
+from perftrace.core.record import Record
 from perftrace.formats.jsonl import encode
+from perftrace.formats.languages import locale_language
+from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start
 from tests.analysis.test_critical_path import run
 from tests.conftest import TIMEOUT
 
@@ -38,12 +41,49 @@ def run_command(*arguments, stdin=b"", **environment):
     )
 
 
-def test_the_table_names_the_bottleneck_in_chinese_by_default(log, capsys):
-    """And in English on demand."""
-    assert main(["report", log]) == 0
-    assert "◀ 瓶颈" in capsys.readouterr().out
-    assert main(["report", "--language", "en", log]) == 0
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize(("words", "expected"), [(WORDS["zh"], "◀ 瓶颈"), (WORDS["en"], "◀ bottleneck")])
+def test_the_table_is_in_the_language_of_the_log(tmp_path, capsys, words, expected, encoding):
+    """Where neither an option nor the environment names another."""
+    path = tmp_path / "bot.log"
+    lines = [
+        encode_start(words, "a_1_00000000000000aa", "x", "a"),
+        encode_checkpoint(words, "a_1_00000000000000aa", "s", "", 30_000_000),
+        encode_done(words, Record("a", key="1", span=0xAA, duration_ns=40_000_000)),
+    ]
+    path.write_text("INFO: up\n" + "\n".join(lines) + "\n", encoding=encoding, errors="backslashreplace")
+    assert main(["report", str(path)]) == 0
+    assert expected in capsys.readouterr().out
+    assert main(["report", "--language", "en", str(path)]) == 0
     assert "Fix first: s in a (75.0% of its time, 30ms in all)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        ({"LANG": "C.UTF-8"}, None),
+        ({"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"}, None),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "de_DE.UTF-8@euro"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "en_GB", "LANG": "zh_TW"}, "en"),
+        ({"LC_ALL": "zh_HK.big5hkscs", "LANG": "en_US.UTF-8"}, "zh"),
+    ],
+)
+def test_the_locale_names_a_language(variables, expected):
+    """Chinese, or English for any other; C and POSIX name none."""
+    assert locale_language(variables) == expected
+
+
+@pytest.mark.parametrize(("locale", "word"), [("C", "开始"), ("en_US.UTF-8", "start"), ("zh_CN.UTF-8", "开始")])
+def test_log_lines_speak_the_language_of_the_locale(locale, word):
+    """Chinese where that names none."""
+    code = "import perftrace\nwith perftrace.operation('a'): pass"
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": "utf-8"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, timeout=TIMEOUT, check=True
+    )
+    assert f"[PERF] {word}: a_" in result.stderr.decode()
 
 
 def test_the_language_comes_from_the_environment(log, monkeypatch, capsys):
