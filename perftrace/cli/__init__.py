@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from perftrace.formats.languages import chosen_language
-from perftrace.formats.line import Language
+from perftrace.messages import Language
 
 COMMANDS = {
     "report": "report",

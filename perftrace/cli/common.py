@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from perftrace.analysis.filters import RecordFilter, parse_condition, parse_time
-from perftrace.formats.line import Language, escape
+from perftrace.formats.line import escape
+from perftrace.messages import Language
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.files import FileSource

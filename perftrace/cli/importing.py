@@ -16,6 +16,7 @@ from perftrace.cli.common import (
     selection_of,
 )
 from perftrace.core.sink import Sink
+from perftrace.messages import TEXTS
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.store.directory import DirectorySink
 
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(json_envelope("import", source.counters, records=count, to=path), ensure_ascii=False))
     else:
-        print(f"{count} 条记录 → {path}" if language_of(options, source) == "zh" else f"{count} records → {path}")
+        print(TEXTS[language_of(options, source)].imported.format(count=count, path=path))
     return status
 
 

@@ -8,8 +8,9 @@ import sys
 from perftrace.analysis.whatif import whatif
 from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.formats.line import escape
+from perftrace.messages import TEXTS
 from perftrace.views.table import unused_text
-from perftrace.views.whatif import ASSUMPTION, whatif_text
+from perftrace.views.whatif import whatif_text
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
         return status or 1
     if options.json:
-        assumption = ASSUMPTION[language_of(options, source)]
+        assumption = TEXTS[language_of(options, source)].whatif.assumption
         data = json_envelope(
             "whatif",
             source.counters,

@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Mapping
 
-from perftrace.formats.line import WORDS, Language
+from perftrace.formats.line import WORDS
+from perftrace.messages import Language
 
 
 def locale_language(environment: Mapping[str, str] = os.environ) -> Language | None:

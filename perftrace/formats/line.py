@@ -9,8 +9,7 @@ from urllib.parse import unquote
 from perftrace.core.ids import encode_name
 from perftrace.core.record import Record
 from perftrace.core.values import Outcome
-
-Language = Literal["zh", "en"]
+from perftrace.messages import Language
 
 
 class Words(NamedTuple):
@@ -33,48 +32,6 @@ WORDS: dict[Language, Words] = {
     "en": Words("start", "checkpoint", "done", "elapsed", "took", "error", "cancelled", "closed", "abandoned", "slow"),
 }
 
-
-class Notes(NamedTuple):
-    """The texts of perftrace's own warnings in one language; they carry no marker, so they are no lines."""
-
-    unknown_id: str
-    running_id: str
-    ended_id: str
-    too_many: str
-    broken_sink: str
-    too_many_names: str
-    queue_full: str
-    queue_free: str
-    receiver: str
-    file_full: str
-
-
-NOTES: dict[Language, Notes] = {
-    "zh": Notes(
-        "未知的操作: {id}（没有开始，已忽略）",
-        "操作已在进行: {id}（重复开始，已忽略）",
-        "操作已经结束: {id}（重复结束，已忽略）",
-        "进行中的操作过多，放弃最早的: {id}",
-        "输出 {sink} 抛出了 {error}；它遗漏的事件计入 stats()",
-        "{sink} 的名称过多，超出上限的一律记为 {name}（名称里是否混入了用户 ID？）",
-        "{sink} 的队列已满，开始丢弃事件",
-        "{sink} 的队列恢复正常，其间丢弃了 {count} 个事件",
-        "接收端 {url}: {what}（{why}）；丢失的记录计入 stats()",
-        "文件 {path} 已达上限 {size} MB，此后的记录不再写入，只计入 stats()",
-    ),
-    "en": Notes(
-        "unknown operation: {id} (never started, ignored)",
-        "operation already running: {id} (second start ignored)",
-        "operation already ended: {id} (second end ignored)",
-        "too many running operations, the oldest is given up on: {id}",
-        "the sink {sink} raised {error}; what it misses is counted in stats()",
-        "too many names for {sink}: those beyond the cap become {name} (does a name hold a user's id?)",
-        "the queue of {sink} is full: events are being dropped",
-        "the queue of {sink} is free again: {count} events were dropped meanwhile",
-        "the receiver {url}: {what} ({why}); what is lost is counted in stats()",
-        "the file {path} has reached {size} MB: what comes now is not written, only counted in stats()",
-    ),
-}
 
 MARKER = "⏱️  [PERF] "
 _MARKER_LENGTH = len(MARKER)

@@ -4,7 +4,8 @@ import contextlib
 import logging
 
 from perftrace.core.sink import Sink
-from perftrace.formats.line import NOTES, Language, Notes
+from perftrace.messages import TEXTS, Language
+from perftrace.messages.texts import WarningTexts
 
 LOGGER = logging.getLogger("performance_monitor")
 """What log lines and warnings go through."""
@@ -16,9 +17,9 @@ class LocalizedSink(Sink):
     language: Language = "zh"
     """Of what it has to say."""
 
-    def notes(self) -> Notes:
+    def notes(self) -> WarningTexts:
         """Return the texts of perftrace's own warnings."""
-        return NOTES[self.language]
+        return TEXTS[self.language].warnings
 
 
 class WarnOnce:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from perftrace.core.record import Record
 from perftrace.exceptions import SourceError
-from perftrace.formats.line import Language
+from perftrace.messages import Language
 from perftrace.sources.aggregates import RunAggregates
 
 Records_co = TypeVar("Records_co", bound=Iterable[Record], covariant=True)

@@ -18,7 +18,8 @@ from perftrace.core.sink import Sink, SinkLike
 from perftrace.core.sink_guard import SinkGuard
 from perftrace.core.tracer import Tracer, current, thread
 from perftrace.formats.languages import locale_language
-from perftrace.formats.line import NOTES, Language, Notes
+from perftrace.messages import TEXTS, Language
+from perftrace.messages.texts import WarningTexts
 from perftrace.pipeline.wrapper import SinkWrapper
 from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
@@ -158,9 +159,9 @@ def report_broken(sink: Sink, error: BaseException) -> None:
         tracer.reentrant += 1
 
 
-def notes() -> Notes:
+def notes() -> WarningTexts:
     """Return the texts of perftrace's own warnings, in the configured language."""
-    return NOTES[_language]
+    return TEXTS[_language].warnings
 
 
 def _replace_sinks(sinks: tuple[Sink, ...]) -> None:

@@ -1,10 +1,10 @@
 """The report as plain text."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from perftrace.analysis.report import NeverEnded, OperationReport, Report, SlowRun
-from perftrace.formats.line import Language
+from perftrace.messages import TEXTS, Language
+from perftrace.messages.texts import ReportTexts
 from perftrace.sources.base import ReadCounters
 from perftrace.views.table import duration, shorten, table
 
@@ -14,82 +14,9 @@ MAX_ERRORS = 5
 """How many types of failures are listed for an operation."""
 
 
-class Words(NamedTuple):
-    """The words of a report in one language."""
-
-    first: str
-    columns: tuple[str, ...]
-    bottleneck: str
-    failures: str
-    failure: str
-    slowest: str
-    run_columns: tuple[str, ...]
-    never_ended: str
-    stood_at: str
-    at_start: str
-    more: str
-    not_understood: str
-    duplicates: str
-    read: str
-
-
-WORDS: dict[Language, Words] = {
-    "zh": Words(
-        "最值得先优化: {operation} 的 {segment}（占该操作耗时的 {share}，共 {total}）",
-        ("操作", "次数", "失败", "取消", "未结束", "总耗时", "自身", "运行", "p50", "p95", "p99", "最大", "占比"),
-        "◀ 瓶颈",
-        "失败类型:",
-        "{operation}: {kinds}",
-        "最慢的几次:",
-        ("操作 ID", "耗时", "结果", "最慢的一段"),
-        "未结束的操作: {count}",
-        "停在 {checkpoint}",
-        "尚无检查点",
-        "……另有 {count} 个",
-        "未能识别的行:",
-        "重复的记录 {count} 条，只计一次。",
-        "共读取 {lines} 行，使用 {used} 行，未能识别 {not_understood} 行。",
-    ),
-    "en": Words(
-        "Fix first: {segment} in {operation} ({share} of its time, {total} in all)",
-        (
-            "operation",
-            "count",
-            "failed",
-            "cancelled",
-            "open",
-            "total",
-            "self",
-            "running",
-            "p50",
-            "p95",
-            "p99",
-            "max",
-            "share",
-        ),
-        "◀ bottleneck",
-        "Failures by type:",
-        "{operation}: {kinds}",
-        "Slowest runs:",
-        ("operation id", "took", "outcome", "longest segment"),
-        "Never ended: {count}",
-        "stood at {checkpoint}",
-        "no checkpoint yet",
-        "... and {count} more",
-        "Not understood:",
-        "{count} records were there more than once; they count once.",
-        "{lines} lines read, {used} used, {not_understood} not understood.",
-    ),
-}
-_OUTCOMES: dict[Language, dict[str | None, str]] = {
-    "zh": {"ok": "正常", "error": "异常", "cancelled": "已取消", "closed": "已关闭", "abandoned": "已放弃"},
-    "en": {},
-}
-
-
 def report_text(report: Report, counters: ReadCounters, language: Language) -> str:
     """Write a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
-    words = WORDS[language]
+    words = TEXTS[language].report
     parts = [_first(report, words), table(words.columns, _rows(report, words), left=(0, 13))]
     failed = [
         "  " + words.failure.format(operation=shorten(_label(one)), kinds=_kinds(one))
@@ -119,10 +46,10 @@ def report_text(report: Report, counters: ReadCounters, language: Language) -> s
 
 def runs_text(runs: Sequence[SlowRun], language: Language) -> str:
     """Write the slowest runs as a table."""
-    return table(WORDS[language].run_columns, [_run_row(run, language) for run in runs], left=(0, 2, 3))
+    return table(TEXTS[language].report.run_columns, [_run_row(run, language) for run in runs], left=(0, 2, 3))
 
 
-def _first(report: Report, words: Words) -> str:
+def _first(report: Report, words: ReportTexts) -> str:
     """Name the segment that takes most time of all, where an operation has more than one."""
     found = [
         (segment.total, operation.name, segment)
@@ -141,7 +68,7 @@ def _first(report: Report, words: Words) -> str:
     )
 
 
-def _rows(report: Report, words: Words) -> Iterable[Sequence[str]]:
+def _rows(report: Report, words: ReportTexts) -> Iterable[Sequence[str]]:
     for operation in report.operations:
         yield _operation_row(operation)
         # One alone is the whole operation again.
@@ -187,11 +114,11 @@ def _kinds(operation: OperationReport) -> str:
 
 
 def _run_row(run: SlowRun, language: Language) -> Sequence[str]:
-    outcome = _OUTCOMES[language].get(run.outcome, str(run.outcome))
+    outcome = TEXTS[language].report.outcomes.get(run.outcome, str(run.outcome))
     return run.operation_id, duration(run.duration), outcome, run.bottleneck or ""
 
 
-def _place(run: NeverEnded, words: Words) -> str:
+def _place(run: NeverEnded, words: ReportTexts) -> str:
     if run.last_checkpoint is None:
         return words.at_start
     return words.stood_at.format(checkpoint=shorten(run.last_checkpoint))

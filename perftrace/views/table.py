@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from perftrace.analysis.trees import TreeIssues
-from perftrace.formats.line import Language, escape
+from perftrace.formats.line import escape
+from perftrace.messages import TEXTS, Language
 
 MAX_NAME = 60
 """The widest name in a table, in columns."""
@@ -61,24 +62,9 @@ def shorten(text: str) -> str:
     return f"{_fitting(text, MAX_NAME // 2)}…{_fitting(text[::-1], MAX_NAME // 2 - 1)[::-1]}"
 
 
-UNUSED: dict[Language, tuple[str, ...]] = {
-    "zh": (
-        "重复的记录 {count} 条，只计一次。",
-        "{count} 次运行的调用者不在数据里，各自当作一条轨迹的开头。",
-        "{count} 次运行超出了另一进程中调用者的时间（未被等待，或时钟不一致），超出部分不计。",
-    ),
-    "en": (
-        "{count} records were there more than once; they count once.",
-        "The callers of {count} runs are not in the source: each begins a trace of its own.",
-        "{count} runs lie outside of the time of their callers in other processes (nobody waited, or clocks disagree): "
-        "cut off there.",
-    ),
-}
-
-
 def unused_text(unused: TreeIssues, language: Language) -> str:
     """Describe what does not fit into trees; nothing where all does."""
-    counts = zip(UNUSED[language], (unused.duplicates, unused.orphans, unused.clipped), strict=True)
+    counts = zip(TEXTS[language].tree_issues, (unused.duplicates, unused.orphans, unused.clipped), strict=True)
     return "".join("\n" + text.format(count=count) + "\n" for text, count in counts if count)
 
 

@@ -2,56 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from perftrace.analysis.trend import Change, Metric, OperationTrend, Trend
-from perftrace.formats.line import Language
+from perftrace.messages import TEXTS, Language
+from perftrace.messages.texts import TrendTexts
 from perftrace.views.table import duration, shorten, table
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-class Words(NamedTuple):
-    """The words in one language."""
-
-    window: str
-    columns: tuple[str, ...]
-    change_columns: tuple[str, ...]
-    metrics: dict[Metric, str]
-    changes: str
-    none: str
-    needed: str
-    per_second: str
-
-
-WORDS: dict[Language, Words] = {
-    "zh": Words(
-        "每格 {window}，自 {start} 起共 {count} 格。曲线为 p50，越高越慢。",
-        ("操作", "次数", "p50 走势", "最小", "最大", "失败"),
-        ("时间", "操作", "指标", "之前", "之后", "变化", "p 值"),
-        {"p50": "p50", "p95": "p95", "rate": "频率", "failures": "失败率"},
-        "持续的变化:",
-        "没有发现持续的变化。",
-        "{operation} 只有 {count} 格有数据，还需要 {needed} 格才能区分变化与噪声；可用更短的 --window。",
-        "{rate}/秒",
-    ),
-    "en": Words(
-        "Windows of {window}, {count} from {start} on. The line is p50: higher is slower.",
-        ("operation", "runs", "p50 over time", "least", "most", "failed"),
-        ("at", "operation", "metric", "before", "after", "change", "p"),
-        {"p50": "p50", "p95": "p95", "rate": "rate", "failures": "failures"},
-        "Lasting changes:",
-        "No lasting change.",
-        "{operation} has runs in {count} windows; it takes {needed} more to tell changes from noise, or a shorter "
-        "--window.",
-        "{rate}/s",
-    ),
-}
-
-
 def trend_text(found: Trend, language: Language) -> str:
     """Write a line with a sparkline for each operation, then all changes by time."""
-    words = WORDS[language]
+    words = TEXTS[language].trend
     windows = found.operations[0].windows
     first = words.window.format(window=length(found.window), start=_time(windows[0].start), count=len(windows))
     lines = [first, "", table(words.columns, map(_row, found.operations), left=(0, 2))]
@@ -99,13 +61,13 @@ def _row(operation: OperationTrend) -> Sequence[str]:
     return operation.name, str(count), line, duration(min(known)), duration(max(known)), f"{failed / count:.1%}"
 
 
-def _change(change: Change, name: str, words: Words) -> Sequence[str]:
+def _change(change: Change, name: str, words: TrendTexts) -> Sequence[str]:
     relative = f"{change.after / change.before - 1:+.0%}" if change.before and change.metric != "failures" else ""
     values = [_value(change.metric, value, words) for value in (change.before, change.after)]
     return _time(change.at), name, words.metrics[change.metric], *values, relative, f"{change.p:.3f}"
 
 
-def _value(metric: Metric, value: float, words: Words) -> str:
+def _value(metric: Metric, value: float, words: TrendTexts) -> str:
     if metric == "rate":
         return words.per_second.format(rate=f"{value:.3g}")
     return f"{value:.1%}" if metric == "failures" else duration(value)

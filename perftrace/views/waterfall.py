@@ -1,9 +1,7 @@
 """A trace as a waterfall of bars, in plain text."""
 
-from typing import NamedTuple
-
 from perftrace.analysis.trace import TraceDetail
-from perftrace.formats.line import Language
+from perftrace.messages import TEXTS, Language
 from perftrace.views.table import duration, shorten, width
 
 WIDTH = 48
@@ -13,36 +11,12 @@ MAX_RUNS = 200
 _GAP_SHARE = 0.01
 
 
-class Words(NamedTuple):
-    """The words in one language."""
-
-    title: str
-    path: str
-    gaps: str
-    more: str
-    unawaited: str
-
-
-WORDS: dict[Language, Words] = {
-    "zh": Words(
-        "轨迹 {trace}，共 {total}，{runs} 个操作", "关键路径:", "子操作之间自身的时间:", "……另有 {count} 个", "无人等待"
-    ),
-    "en": Words(
-        "Trace {trace}, {total}, {runs} runs",
-        "Critical path:",
-        "Own time between children:",
-        "... and {count} more",
-        "nobody waits for it",
-    ),
-}
-
-
 def waterfall_text(found: TraceDetail, language: Language) -> str:
     """Draw a trace: a line for each run, its bar where it ran, heavy where the end waited for it, cut by checkpoints.
 
     Below it the critical path, by what takes longest, and the gaps of at least 1 % of the whole.
     """
-    words = WORDS[language]
+    words = TEXTS[language].waterfall
     root = found.root
     total = root.end - root.start
     nodes = list(root.walk())

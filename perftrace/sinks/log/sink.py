@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
 from perftrace.core.sink import Sink
-from perftrace.formats.line import WORDS, Language, encode_checkpoint, encode_done, encode_start
+from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start
+from perftrace.messages import Language
 from perftrace.sinks.log.fast_writer import fitted, write
 from perftrace.sinks.log.record_factory import RecordMaker, is_own
 from perftrace.sinks.warnings import LOGGER

@@ -1,0 +1,178 @@
+"""Every text for people in English."""
+
+from perftrace.messages.texts import (
+    AdviceTexts,
+    CompareTexts,
+    ReportTexts,
+    StoreTexts,
+    Texts,
+    TrendTexts,
+    WarningTexts,
+    WaterfallTexts,
+    WhatifTexts,
+    WhyTexts,
+)
+
+TEXTS = Texts(
+    advice=AdviceTexts(
+        first="{count} traces looked at, {findings} findings, by the time that they would save in all:",
+        nothing="{count} traces looked at; nothing to advise.",
+        gain="saves {total} (p50 {p50}, p95 {p95}); {count} traces; confidence {confidence:.0%}",
+        evidence="such as {ids}",
+        more="... and {count} findings more",
+        texts={
+            "repeated_lookup": "{operation} calls {segment} more than once with the same key in one trace: ask once "
+            "and hand the answer on, or cache it.",
+            "state_check": "{operation} waits for {segment} each time: keep the state in a memory cache and update it "
+            "where it changes.",
+            "n_plus_one": "{operation} calls {segment} one by one (N+1): ask for all at once.",
+            "sequential_awaits": "{operation} awaits {segment} one after another: if they are independent, run them "
+            "together with asyncio.gather or a TaskGroup.",
+            "slow_external": "{operation} spends much time waiting for {segment}, another service: set a timeout, and "
+            "move the call behind the reply if the reply does not need it.",
+            "retried_external": "{operation} calls {segment} again after failures: shorten the timeout, back off, or "
+            "reply first and try again afterwards.",
+            "large_download": "{operation} moves many bytes in {segment}: compress or shrink first, ask for the size "
+            "that is needed, or process while it arrives.",
+            "slow_database": "{operation} spends much time in the database, in {segment}: look at the query plan, add "
+            "an index, fetch fewer columns and rows.",
+            "blocking_step": "{segment} of {operation} holds the event loop, and everybody else waits: move it to "
+            "asyncio.to_thread or a process pool.",
+            "cold_start": "{segment} of {operation} is much slower the first time in a process: warm up at the start "
+            "(connections, models, caches).",
+            "rare_stall": "{segment} of {operation} stalls now and then: see what those runs met (a lock, a full pool, "
+            "a collection), and set a timeout.",
+        },
+    ),
+    compare=CompareTexts(
+        counts="{slower} slower, {faster} faster, {same} the same, {inconclusive} inconclusive, of the operations.",
+        columns=("operation", "runs A", "runs B", "p50 A", "p50 B", "change", "interval", "verdict"),
+        verdicts={"slower": "slower ▲", "faster": "faster ▼", "same": "same", "inconclusive": "inconclusive"},
+        needed="about {needed} more runs on each side",
+        only="Only in {side}: {names}",
+        nothing="The two have no operation in common.",
+        method="Intervals of the change of p50, at {level:.0%}, by a block bootstrap.",
+    ),
+    report=ReportTexts(
+        first="Fix first: {segment} in {operation} ({share} of its time, {total} in all)",
+        columns=(
+            "operation",
+            "count",
+            "failed",
+            "cancelled",
+            "open",
+            "total",
+            "self",
+            "running",
+            "p50",
+            "p95",
+            "p99",
+            "max",
+            "share",
+        ),
+        bottleneck="◀ bottleneck",
+        failures="Failures by type:",
+        failure="{operation}: {kinds}",
+        slowest="Slowest runs:",
+        run_columns=("operation id", "took", "outcome", "longest segment"),
+        never_ended="Never ended: {count}",
+        stood_at="stood at {checkpoint}",
+        at_start="no checkpoint yet",
+        more="... and {count} more",
+        not_understood="Not understood:",
+        duplicates="{count} records were there more than once; they count once.",
+        read="{lines} lines read, {used} used, {not_understood} not understood.",
+        outcomes={},
+    ),
+    store=StoreTexts(
+        files="Files: {files}, {in_use} of them being written to",
+        kind="{kind}: {files} files, {size}",
+        records="Records: {records}",
+        written="Last written to: {oldest} the oldest, {newest} the newest",
+        other_files="Not of the store: {names}",
+        compacted="Compacted {files} files, {records} records: {before} → {after}",
+        kept="{lines} lines that are no records stay in *.kept.jsonl",
+        in_use="{files} files are in use and stay as they are",
+        pruned="Removed {files} files, {size}",
+        left="{files} files are left, {size}",
+        over="What is left is still too much: it is in use",
+        sound="Sound: {files} files, {records} records",
+        unsound="Not sound: {bad} of {files} files; {records} records can be read",
+        torn="the last line is torn",
+        damaged="{count} damaged lines",
+        newer="{count} lines of a newer perftrace",
+        live="being written to",
+    ),
+    trend=TrendTexts(
+        window="Windows of {window}, {count} from {start} on. The line is p50: higher is slower.",
+        columns=("operation", "runs", "p50 over time", "least", "most", "failed"),
+        change_columns=("at", "operation", "metric", "before", "after", "change", "p"),
+        metrics={"p50": "p50", "p95": "p95", "rate": "rate", "failures": "failures"},
+        changes="Lasting changes:",
+        none="No lasting change.",
+        needed="{operation} has runs in {count} windows; it takes {needed} more to tell changes from noise, or a "
+        "shorter --window.",
+        per_second="{rate}/s",
+    ),
+    waterfall=WaterfallTexts(
+        title="Trace {trace}, {total}, {runs} runs",
+        path="Critical path:",
+        gaps="Own time between children:",
+        more="... and {count} more",
+        unawaited="nobody waits for it",
+    ),
+    whatif=WhatifTexts(
+        first="{operation} ({count} runs): {step} in half its time saves {gain} in all, p50 goes from {now} to {then}",
+        columns=(
+            "step",
+            "saves at -25%",
+            "-50%",
+            "-100%",
+            "p50 now",
+            "at -50%",
+            "interval",
+            "p95 now",
+            "at -50%",
+            "interval",
+        ),
+        more="... and {count} steps more",
+        too_few="{operation} has {count} runs; a prediction needs {needed} more.",
+        nothing="{operation} ({count} runs): no step saves anything by being faster.",
+        assumption="Assumed: what waits for what stays as recorded; queueing for processors, locks and connections is "
+        "not modelled. Intervals are at 95 %.",
+    ),
+    why=WhyTexts(
+        longer="The slowest {share:g}% of {operation} take {gap} longer than typical ones",
+        part="; {part} of it is {step}",
+        attribute="; {tail:.0%} of them have {name}={value} (typical: {typical:.0%})",
+        end=".",
+        no_gap="{operation} ({count} runs): the slowest are as fast as typical ones.",
+        too_few="There are {count} runs only; what follows needs {needed} more to be relied on.",
+        groups="Slowest: {tail_count} runs, {tail_mean} on average; typical (p{low:.0f} to p{high:.0f}): "
+        "{typical_count} runs, {typical_mean} on average.",
+        columns=("step (on the critical path)", "longer by", "of the gap", "of the variance"),
+        more="... and {count} steps more",
+        attributes="The slowest have more often (false discovery rate 5%):",
+        attribute_columns=("attribute", "value", "slowest", "typical", "p"),
+        no_attributes="No attribute and no key is more frequent among the slowest.",
+    ),
+    warnings=WarningTexts(
+        unknown_id="unknown operation: {id} (never started, ignored)",
+        running_id="operation already running: {id} (second start ignored)",
+        ended_id="operation already ended: {id} (second end ignored)",
+        too_many="too many running operations, the oldest is given up on: {id}",
+        broken_sink="the sink {sink} raised {error}; what it misses is counted in stats()",
+        too_many_names="too many names for {sink}: those beyond the cap become {name} (does a name hold a user's id?)",
+        queue_full="the queue of {sink} is full: events are being dropped",
+        queue_free="the queue of {sink} is free again: {count} events were dropped meanwhile",
+        receiver="the receiver {url}: {what} ({why}); what is lost is counted in stats()",
+        file_full="the file {path} has reached {size} MB: what comes now is not written, only counted in stats()",
+    ),
+    tree_issues=(
+        "{count} records were there more than once; they count once.",
+        "The callers of {count} runs are not in the source: each begins a trace of its own.",
+        "{count} runs lie outside of the time of their callers in other processes (nobody waited, or clocks disagree): "
+        "cut off there.",
+    ),
+    imported="{count} records → {path}",
+)
