@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 from perftrace.core.record import Record
 from perftrace.formats.languages import language_of_log
 from perftrace.formats.line import parse
+from perftrace.messages import Language
 from perftrace.sources import chrome, otlp
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters, Source
@@ -37,6 +38,8 @@ class FileSource(Source):
     paths: files, trace directories, or `-` for standard input. aggregates: counts the usual runs of logs, which then
     are not among the records; three times as fast, and large files are read on all cores.
     """
+
+    language: Language | None
 
     def __init__(self, paths: Iterable[str], aggregates: RunAggregates | None = None) -> None:
         super().__init__(aggregates)

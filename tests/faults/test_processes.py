@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 from perftrace import sources
+from tests.conftest import TIMEOUT
 from tests.faults.helpers import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POSIX signals")
@@ -184,7 +185,7 @@ def test_preforking_servers_bring_out_every_request(tmp_path, command):
     )
     try:
         answers = 0
-        end = time.monotonic() + 40
+        end = time.monotonic() + TIMEOUT
         while answers < 60:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
@@ -194,7 +195,7 @@ def test_preforking_servers_bring_out_every_request(tmp_path, command):
                 assert time.monotonic() < end, "the server did not come up"
                 time.sleep(0.05)
         server.send_signal(signal.SIGTERM)
-        server.wait(20)
+        server.wait(TIMEOUT)
     finally:
         server.kill()
     reading = sources.open(str(folder))
