@@ -11,7 +11,7 @@ from perftrace.core.values import Outcome
 
 
 class _TimedSteps:
-    """What coroutines and generators of every kind share."""
+    """What coroutines and generators of every kind share; `timed` fills in all slots."""
 
     __slots__ = ("__weakref__", "current", "details", "inner", "run", "spec")
 
@@ -245,18 +245,3 @@ class AsyncGeneratorStep(Coroutine[Any, Any, Any]):
 
     def __iter__(self) -> "AsyncGeneratorStep":
         return self
-
-
-def time_steps(
-    kind: type[TimedCoroutine] | type[TimedGenerator] | type[TimedAsyncGenerator],
-    spec: OperationSpec,
-    details: CallDetails,
-    inner: Any,
-) -> Any:
-    """Make what times a coroutine or generator; its operation begins with the first step."""
-    timed: Any = kind()  # filled in here, past a constructor of its own, as `Tracer.begin` does
-    timed.spec = spec
-    timed.details = details
-    timed.inner = inner
-    timed.run = timed.current = None
-    return timed

@@ -23,8 +23,9 @@ class ThreadName:
     def __init__(self, name: str, pid: int = 0) -> None:
         self.name: str = name
         self.pid: int = pid
-        self.loop: Any = None
-        """The event loop of the last task in which an operation began: where to look first for the next one's."""
+        self.loop: Callable[[], Any] | None = None
+        """A weak reference to the event loop of the last task in which an operation began: where to look first for the
+        next one's. Weak, as a loop holds much that should go with it."""
 
 
 class CallDetails(NamedTuple):

@@ -6,6 +6,7 @@ from asyncio import CancelledError, _get_running_loop, current_task
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Final, TypeAlias
+from weakref import ref
 
 from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.events import Reached, Started
@@ -60,11 +61,13 @@ _new_tuple = tuple.__new__
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """Return what an exception that leaves an operation makes of it."""
+    """Return what an exception that leaves an operation makes of it; the end of an iteration is no failure."""
     if isinstance(error, CancelledError):
         return "cancelled"
     if isinstance(error, GeneratorExit):
         return "closed"
+    if isinstance(error, StopIteration | StopAsyncIteration):
+        return "ok"
     kind = type(error)
     if kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio":
         return "cancelled"
@@ -281,12 +284,13 @@ class Tracer:
             run.make_ids()
         # Asking for the loop costs 3.11 a system call, 0.15 µs: first a look where this thread's last task was. And
         # asking for the loop before the task: current_task() raises where there is no loop, which costs 1 µs.
-        loop = thread.loop
+        last_loop = thread.loop
+        loop = None if last_loop is None else last_loop()
         task = None if loop is None else current_task(loop)
         if task is None:
             loop = _get_running_loop()
             if loop is not None:
-                thread.loop = loop
+                thread.loop = ref(loop)
                 task = current_task(loop)
         if task is not None:
             run.task = task.get_name()
@@ -330,8 +334,10 @@ class Tracer:
         run.duration_ns = max(0, duration)  # a clock that was handed in may step back
         if error is not None:
             outcome = outcome_of(error)
-            is_error = outcome == "error"
-            run.failure = (outcome, type(error).__name__, plain(error)) if is_error else (outcome, None, None)
+            if outcome == "error":
+                run.failure = outcome, type(error).__name__, plain(error)
+            elif outcome != "ok":  # else `fail` may have decided it
+                run.failure = outcome, None, None
         elif outcome is not None:
             run.failure = (outcome, None, None)
         run.accounts_to = run.handle = None

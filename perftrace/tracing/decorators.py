@@ -4,17 +4,17 @@ import functools
 import inspect
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 import decorator
 import wrapt
 
-from perftrace.core.coroutines import TimedAsyncGenerator, TimedCoroutine, TimedGenerator, time_steps
+from perftrace.core.coroutines import TimedAsyncGenerator, TimedCoroutine, TimedGenerator
 from perftrace.core.run import CallDetails, OperationSpec
 from perftrace.core.tracer import get_current, reset_current, set_current, thread
-from perftrace.core.values import attributes_of
+from perftrace.core.values import Scalar, attributes_of
 from perftrace.tracing.arguments import Arguments, Wanted
 from perftrace.tracing.configuration import tracer
 from perftrace.tracing.options import is_true, operation_name, slow_ns
@@ -49,8 +49,8 @@ class Plan:
     """The details where every call is alike."""
     enabled: Callable[[], object] | None
     """Asked at each call; None: always."""
-    decorate: Callable[[Any], "Timed"]
-    """Times with the same options what a descriptor bound."""
+    options: "Options"
+    """Those that it was decorated with: they time what a descriptor bound, too."""
 
 
 class Timed(_FunctionWrapper):
@@ -84,10 +84,16 @@ class Timed(_FunctionWrapper):
         if not _binds_itself(function):
             return self
         bound = function.__get__(instance, owner)
-        return self if bound is function or not callable(bound) else plan.decorate(bound)
+        return self if bound is function or not callable(bound) else plan.options.time(bound, plan.spec.name)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return plan_of(self).function.__qualname__
+        plan = plan_of(self)
+        if type(plan.function) is types.FunctionType:  # found by its name, as undecorated
+            return plan.function.__qualname__
+        return _time, (plan.options, plan.function)
+
+    def __repr__(self) -> str:
+        return f"<timed {plan_of(self).function!r}>"
 
     def __copy__(self) -> "Timed":
         return self
@@ -141,7 +147,12 @@ class TimedStepFunction(Timed):
         if kind is None:  # it only looked like such a function
             return inner
         read = plan.spec.read_details
-        return time_steps(kind, plan.spec, plan.common if read is None else read(args, kwargs), inner)
+        steps = kind()  # filled in here, past a constructor of its own, as `Tracer.begin` does
+        steps.spec = plan.spec
+        steps.details = plan.common if read is None else read(args, kwargs)
+        steps.inner = inner
+        steps.run = steps.current = None
+        return steps
 
 
 _KINDS: dict[type, StepsType] = {types.CoroutineType: TimedCoroutine, types.AsyncGeneratorType: TimedAsyncGenerator}
@@ -156,6 +167,42 @@ def _kind_of(inner: object) -> StepsType | None:
     if isinstance(inner, Generator):
         return TimedGenerator
     return TimedAsyncGenerator if isinstance(inner, AsyncGenerator) else None
+
+
+@dataclass(slots=True, eq=False)
+class Options:
+    """What `timed` was told, checked: it times any number of functions."""
+
+    name: str | None
+    """None: each function's qualified name."""
+    key: Wanted | None
+    description: str
+    done: str | None
+    capture: Any
+    slow_ns: int | None
+    attributes: dict[str, Scalar] | None
+    detached: bool
+    enabled: Callable[[], object] | None
+
+    def time(self, function: Any, name: str | None = None) -> Timed:
+        """Decorate a function, under a name of its own if one is given; raises what `timed` raises."""
+        name = name or self.name or operation_name(_name_of(function))
+        arguments = Arguments(function, name, is_checked=not _binds_itself(function))
+        read_key, key_name = arguments.key(self.key)
+        describe, description_text = arguments.text(self.description, "description")
+        finish, done_text = arguments.text(self.done, "done")
+        # The attributes are shared by all calls, so nobody may change them.
+        kept = None if self.attributes is None else MappingProxyType(self.attributes)
+        common = CallDetails(None, description_text or "", done_text, kept)
+        read = arguments.details(read_key, (describe, finish), common, arguments.captured(self.capture))
+        spec = OperationSpec(name, key_name, self.slow_ns, self.detached, tracer=tracer, read_details=read)
+        kind = TimedStepFunction if _looks_stepped(function) else TimedFunction
+        return kind(Plan(function, spec, common, self.enabled, self))
+
+
+def _time(options: Options, function: Any) -> Timed:
+    """Time a function again, as pickle needs it."""
+    return options.time(function)
 
 
 def _unused(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -217,44 +264,36 @@ def timed(
         if callable(operation) or hasattr(type(operation), "__get__"):
             return timed()(operation)
         raise TypeError(f"timed: the operation's name must be text, not {type(operation).__name__}")
-    if operation is not None:
-        operation_name(operation)
+    options = Options(
+        None if operation is None else operation_name(operation),
+        key,
+        description,
+        done,
+        tuple(capture) if isinstance(capture, Iterable) and not isinstance(capture, str) else capture,
+        slow_ns(slow),
+        attributes_of(attributes) if attributes else None,
+        bool(detached),
+        enabled if callable(enabled) else None,
+    )
+    return functools.partial(_decorate, options, enabled is not False)
 
-    def decorate(function: Any) -> Any:
-        if isinstance(function, classmethod | staticmethod):
-            return type(function)(decorate(function.__func__))
-        if isinstance(function, property) and function.fget is not None:
-            return function.getter(decorate(function.fget))
-        if isinstance(function, functools.partialmethod):
-            return functools.partialmethod(decorate(function.func), *function.args, **function.keywords)
-        function = _undecorated(function)
-        if isinstance(function, functools.cached_property | functools.singledispatchmethod):
-            kind = type(function).__name__
-            raise TypeError(f"timed: cannot time a {kind}; put @timed below @{kind}, right above the function")
-        if inspect.isclass(function) or not callable(function):
-            raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")
-        if enabled is False:
-            return function
-        name = operation_name(_name_of(function) if operation is None else operation)
-        spec = OperationSpec(name, slow_ns=slow_ns(slow), detached=bool(detached), tracer=tracer)
-        asked = enabled if callable(enabled) else None
-        # Shared by all calls, so nobody may change it.
-        kept = MappingProxyType(attributes_of(attributes)) if attributes else None
 
-        def make(function: Any) -> Timed:
-            arguments = Arguments(function, name, is_checked=not _binds_itself(function))
-            read_key, key_name = arguments.key(key)
-            describe, description_text = arguments.text(description, "description")
-            finish, done_text = arguments.text(done, "done")
-            common = CallDetails(None, description_text or "", done_text, kept)
-            read = arguments.details(read_key, (describe, finish), common, arguments.captured(capture))
-            own = replace(spec, key_name=key_name, read_details=read)
-            kind = TimedStepFunction if _looks_stepped(function) else TimedFunction
-            return kind(Plan(function, own, common, asked, make))
-
-        return make(function)
-
-    return decorate
+def _decorate(options: Options, is_enabled: bool, function: Any) -> Any:
+    """Time what is decorated, whatever stands around the function."""
+    if isinstance(function, classmethod | staticmethod):
+        return type(function)(_decorate(options, is_enabled, function.__func__))
+    if isinstance(function, property) and function.fget is not None:
+        return function.getter(_decorate(options, is_enabled, function.fget))
+    if isinstance(function, functools.partialmethod):
+        timed_function = _decorate(options, is_enabled, function.func)
+        return functools.partialmethod(timed_function, *function.args, **function.keywords)
+    function = _undecorated(function)
+    if isinstance(function, functools.cached_property | functools.singledispatchmethod):
+        kind = type(function).__name__
+        raise TypeError(f"timed: cannot time a {kind}; put @timed below @{kind}, right above the function")
+    if inspect.isclass(function) or not callable(function):
+        raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")
+    return options.time(function) if is_enabled else function
 
 
 def _undecorated(function: Any) -> Any:

@@ -4,8 +4,10 @@ import abc
 import asyncio
 import copy
 import functools
+import gc
 import inspect
 import pickle
+import weakref
 
 import pytest
 
@@ -465,3 +467,69 @@ def test_timed_above_what_it_cannot_time_names_the_cure(kind):
 def test_a_block_used_as_a_decorator_names_the_cure():
     with pytest.raises(TypeError, match=r"write `with operation\('job'\):`, or decorate with @timed\('job'\)"):
         operation("job")(lambda: None)
+
+
+def test_what_was_decorated_goes_when_nobody_holds_it():
+    """At once: no cycle waits for the collector."""
+
+    class Token:
+        def __call__(self, *args):
+            return "key"
+
+    token = Token()
+
+    @timed(key=token, capture=[token])
+    def function():
+        return None
+
+    function()
+    watched = weakref.ref(token)
+    gc.disable()
+    try:
+        del function, token
+        assert watched() is None
+    finally:
+        gc.enable()
+
+
+def test_partials_and_callable_objects_can_be_pickled(records):
+    """As undecorated, with their options."""
+    for function in (timed(operation="part", key="a")(functools.partial(add, b=1)), timed(operation="obj")(Adder())):
+        again = pickle.loads(pickle.dumps(function))
+        assert again(2, b=1) == 3
+    assert [(record.name, record.key) for record in records] == [("part", "2"), ("obj", None)]
+
+
+def test_its_repr_names_the_function():
+    assert repr(timed(add)).startswith("<timed <function add at ")
+
+
+def test_the_end_of_an_iteration_is_no_failure(records):
+    class Pages:
+        left = 1
+
+        def __iter__(self):
+            return self
+
+        def __aiter__(self):
+            return self
+
+        @timed(operation="next")
+        def __next__(self):
+            self.left -= 1
+            if self.left < 0:
+                raise StopIteration
+            return self.left
+
+        @timed(operation="anext")
+        async def __anext__(self):
+            self.left -= 1
+            if self.left < 0:
+                raise StopAsyncIteration
+            return self.left
+
+    async def main():
+        return [page async for page in Pages()]
+
+    assert list(Pages()) == asyncio.run(main()) == [0]
+    assert [(record.name, record.outcome) for record in records] == [("next", "ok")] * 2 + [("anext", "ok")] * 2

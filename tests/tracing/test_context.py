@@ -18,7 +18,7 @@ import uvloop
 import perftrace
 from perftrace import checkpoint, current_operation, operation, timed
 from perftrace.core.tracer import current
-from perftrace.testing import tree_text
+from perftrace.testing import capture, tree_text
 
 
 @timed(operation="child")
@@ -246,7 +246,7 @@ def test_stop_iteration_as_a_value_and_as_an_error(records):
     assert caught.value is error
     with pytest.raises(RuntimeError, match="StopIteration"):
         asyncio.run(raises_later())
-    assert [r.error_type for r in records] == ["StopIteration", "RuntimeError"]
+    assert [(r.outcome, r.error_type) for r in records] == [("ok", None), ("error", "RuntimeError")]
 
 
 def test_a_recursion_error_goes_through(records):
@@ -361,3 +361,20 @@ def test_a_foreign_value_in_the_context_variable_is_no_operation(records):
         current.reset(token)
     assert [(r.name, r.parent) for r in records] == [("f", None), ("block", None)]
     assert perftrace.stats()["orphans"] == 2
+
+
+def test_nothing_keeps_an_event_loop_alive():
+    """A thread remembers its last one, weakly."""
+
+    @timed
+    async def work():
+        checkpoint("x")
+
+    loop = asyncio.new_event_loop()
+    with capture():
+        loop.run_until_complete(work())
+    loop.close()
+    watched = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert watched() is None
