@@ -15,7 +15,7 @@ class Block:
     counted as late and does nothing.
     """
 
-    __slots__ = ("_details", "_parent", "_queued_ns", "_run", "_spec", "_token")
+    __slots__ = ("_around", "_details", "_parent", "_queued_ns", "_run", "_spec", "_token")
 
     def __init__(
         self,
@@ -31,6 +31,8 @@ class Block:
         self._queued_ns = queued_ns
         self._run: Run | None = None
         self._token: CurrentToken | None = None
+        self._around: Run | None = None
+        """What was current where it was entered."""
 
     def begin(self) -> Operation:
         """Begin the operation; return its handle."""
@@ -56,7 +58,7 @@ class Block:
             raise RuntimeError(f"the operation {self._spec.name!r} has not begun")
         return handle_of(self._run)
 
-    def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
+    def checkpoint(self, /, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment; return the seconds since the beginning, or None if it has not begun or has ended."""
         if self._run is None:
             self._spec.tracer.orphans += 1
@@ -74,6 +76,7 @@ class Block:
             tracer.late += 1
 
     def __enter__(self) -> Operation:
+        self._around = get_current()
         handle = self.begin()
         self._token = set_current(self._run)
         return handle
@@ -85,6 +88,7 @@ class Block:
             if is_here:
                 reset_current(self._token)  # type: ignore[arg-type]
         except (ValueError, RuntimeError):  # entered in another context, or left twice
+            set_current(self._around)
             is_here = False
         if not is_here:
             self._spec.tracer.misplaced += 1

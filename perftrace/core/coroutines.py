@@ -1,5 +1,7 @@
 """Timed coroutines and generators: an operation that is current only while the body runs, step by step."""
 
+import gc
+import sys
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import copy_context
@@ -8,6 +10,18 @@ from typing import Any
 from perftrace.core.run import CallDetails, OperationSpec, Run
 from perftrace.core.tracer import CurrentToken, Tracer, get_current, reset_current, set_current, thread
 from perftrace.core.values import Outcome
+
+_is_collecting = False
+"""Whether the garbage collector runs, where that matters: CPython 3.11 does not survive a finalizer that sets a context
+variable while the collector was started in the midst of `ContextVar.set`; in a context of its own it may."""
+
+if sys.version_info < (3, 12):
+
+    def _note_collection(phase: str, info: object) -> None:
+        global _is_collecting  # noqa: PLW0603  # gc tells it this way alone
+        _is_collecting = phase == "start"
+
+    gc.callbacks.append(_note_collection)
 
 
 class _TimedSteps:
@@ -54,7 +68,12 @@ class _TimedSteps:
         return self.run is not None and self.run.duration_ns is None
 
     def __getattr__(self, name: str) -> Any:
+        if name in _TimedSteps.__slots__:  # not filled in: it was made by hand
+            raise AttributeError(name)
         return getattr(self.inner, name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"cannot pickle {type(self.inner).__name__!r} object")
 
     def __repr__(self) -> str:
         return f"<timed {self.inner!r}>"
@@ -79,6 +98,8 @@ class _Stepped(_TimedSteps):
         tracer: Tracer = spec.tracer
         run = self.run
         if run is None:
+            if value is not None:  # refused, as nothing waits for it yet
+                return self.inner.send(value)
             self.run = self.current = run = tracer.begin(spec, self.details, get_current(), thread.token)
         elif run.duration_ns is None:
             run.running_on = thread.token
@@ -92,7 +113,9 @@ class _Stepped(_TimedSteps):
             raise
         except BaseException as error:
             reset_current(token)
-            tracer.finish(run, error)
+            exception = ()  # else a thrown error, its traceback and this frame would hold each other
+            if not self.is_executing:  # else somebody stepped it while it runs: that was refused, and it goes on
+                tracer.finish(run, error)
             raise
         self.current = get_current()
         reset_current(token)
@@ -104,9 +127,12 @@ class _Stepped(_TimedSteps):
 
     def throw(self, *exception: Any) -> Any:
         """Raise an exception at the suspension and run on to the next one."""
-        if self.run is None:  # never started: no body runs, so there is nothing to time
-            return self.inner.throw(*exception)
-        return self.send(None, exception)
+        try:
+            if self.run is None:  # never started: no body runs, so there is nothing to time
+                return self.inner.throw(*exception)
+            return self.send(None, exception)
+        finally:
+            del exception  # as in `send`
 
     def close(self) -> Any:
         """End the body where it stands; one that never started makes no record."""
@@ -126,10 +152,17 @@ class _Stepped(_TimedSteps):
 
     def __del__(self) -> None:
         run = self.run
-        if run is not None and run.duration_ns is None:
-            # In a context of its own: a collection may run this in the midst of `ContextVar.set`, which CPython 3.11
-            # does not survive.
+        if run is None or run.duration_ns is not None:
+            return
+        if _is_collecting:
             copy_context().run(self.close)
+        else:
+            self.close()
+
+    @property
+    def is_executing(self) -> bool:
+        """Whether the body runs at this moment."""
+        return bool(getattr(self.inner, "cr_running", False) or getattr(self.inner, "gi_running", False))
 
 
 class TimedCoroutine(_Stepped, Coroutine[Any, Any, Any]):
@@ -180,6 +213,7 @@ class TimedAsyncGenerator(_TimedSteps, AsyncGenerator[Any, Any]):
     def __del__(self) -> None:
         # The event loop closes the inner generator in a task of its own; here, nobody reads on.
         if self.is_open:
+            # In a context of its own, see `_Stepped.__del__`.
             copy_context().run(self.spec.tracer.finish, self.run, None, "closed")
 
     @property  # type: ignore[misc]
@@ -205,7 +239,10 @@ class AsyncGeneratorStep(Coroutine[Any, Any, Any]):
 
     def throw(self, *exception: Any) -> Any:
         """Raise an exception where the step is suspended."""
-        return self._step(self._inner.throw, *exception)
+        try:
+            return self._step(self._inner.throw, *exception)
+        finally:
+            del exception  # as in `send` of coroutines
 
     def _step(self, resume: Callable[..., Any], *args: Any) -> Any:
         owner = self._owner
@@ -222,7 +259,11 @@ class AsyncGeneratorStep(Coroutine[Any, Any, Any]):
             owner.end(token, None)
             raise
         except BaseException as error:
-            owner.end(token, error)
+            args = ()  # as in `send` of coroutines
+            if getattr(owner.inner, "ag_running", False):  # somebody stepped it while it runs, and was refused
+                owner.suspend(token)
+            else:
+                owner.end(token, error)
             raise
         owner.suspend(token)
         return result

@@ -304,7 +304,13 @@ class Record(_View):
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy, which the shared empty attributes are, cannot be pickled.
         checkpoints = [(name, text, elapsed, dict(attributes)) for name, text, elapsed, attributes in self.checkpoints]
-        return _rebuild, ({**self.as_dict(), "checkpoints": checkpoints},)
+        return _rebuild, ({**self.as_dict(), "checkpoints": checkpoints}, self.is_local_root)
+
+    def __copy__(self) -> "Record":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Record":
+        return self
 
     def __repr__(self) -> str:
         return f"Record({self.operation_id!r}, {self.duration_ns / 1e6:.3f}ms, {self.outcome})"
@@ -319,8 +325,12 @@ new_record: Final = object.__new__
 _new_tuple = tuple.__new__
 
 
-def _rebuild(fields: dict[str, Any]) -> Record:
-    return Record(**fields)
+def _rebuild(fields: dict[str, Any], is_local_root: bool) -> Record:
+    record = Record(**fields)
+    if record.is_local_root is not is_local_root:
+        run = record._run  # noqa: SLF001  # its own
+        run.parent_context = run.parent_context and run.parent_context._replace(is_local_root=is_local_root)
+    return record
 
 
 def record_of(run: Run) -> Record:
@@ -392,17 +402,26 @@ class Operation(_View):
         ns = run.spec.tracer.now() - run.begun_ns if run.duration_ns is None else run.duration_ns
         return ns / 1e9
 
-    def checkpoint(self, name: str, description: str = "", **attributes: object) -> float | None:
+    def checkpoint(self, /, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment of this operation; return the seconds since its start, or None if it has ended."""
         return self._run.reach(name, description, attributes)
 
-    def annotate(self, **attributes: object) -> None:
+    def annotate(self, /, **attributes: object) -> None:
         """Add attributes to this operation."""
         self._run.annotate(attributes)
 
     def fail(self, text: str) -> None:
         """Return this operation the outcome `error` without raising: for handlers that catch and reply."""
         self._run.fail(text)
+
+    def __copy__(self) -> "Operation":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Operation":
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a handle belongs to its process: carry the operation to another one by inject() and extract()")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Operation) and self._run is other._run

@@ -352,7 +352,7 @@ class Tracer:
             hand_on(record)
         return record
 
-    def checkpoint(self, name: str, description: str = NO_TEXT, **attributes: object) -> float | None:
+    def checkpoint(self, /, name: str, description: str = NO_TEXT, **attributes: object) -> float | None:
         """Mark a moment of the current operation.
 
         `attributes` are kept as plain data. Returns the seconds since the operation's start, or None
@@ -386,7 +386,7 @@ class Tracer:
         self.orphans += 1
         return None
 
-    def annotate(self, **attributes: object) -> None:
+    def annotate(self, /, **attributes: object) -> None:
         """Add attributes to the current operation; where there is none they are counted and dropped."""
         run = get_current()
         if isinstance(run, Run):

@@ -47,7 +47,9 @@ class Arguments:
         def read_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
             try:
                 value = read(args, kwargs)
-            except Exception:  # no such attribute in this call, a property that raises: the run has no key
+            except KeyboardInterrupt:  # a real Ctrl-C
+                raise
+            except BaseException:  # no such attribute in this call, a property that raises: the run has no key
                 return None
             return None if value is None else plain(value)
 
@@ -66,7 +68,9 @@ class Arguments:
             for label, read in reads:
                 try:
                     attributes[label] = scalar(read(args, kwargs))
-                except Exception:  # noqa: S112  # this call has no such thing
+                except KeyboardInterrupt:  # a real Ctrl-C
+                    raise
+                except BaseException:  # noqa: S112  # this call has no such thing
                     continue
             return attributes
 
@@ -91,7 +95,9 @@ class Arguments:
         def fill(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
             try:
                 return plain(template.format(**{first: read(args, kwargs) for first, read in reads.items()}))
-            except Exception:  # a broken __format__, an attribute that this call lacks: the text as written
+            except KeyboardInterrupt:  # a real Ctrl-C
+                raise
+            except BaseException:  # a broken __format__, an attribute that this call lacks: the text as written
                 return plain(template)
 
         return fill, template

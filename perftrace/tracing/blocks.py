@@ -7,9 +7,9 @@ from perftrace.core.events import Link
 from perftrace.core.record import Operation, run_of
 from perftrace.core.run import CallDetails, OperationSpec, Run
 from perftrace.core.tracer import RemoteParent, Tracer
-from perftrace.core.values import attributes_of, plain
+from perftrace.core.values import plain
 from perftrace.tracing.configuration import tracer
-from perftrace.tracing.options import is_true, operation_name, queued_ns, slow_ns
+from perftrace.tracing.options import fixed_attributes, is_true, operation_name, queued_ns, slow_ns
 
 _silent = Tracer()
 """Whom blocks report to that are not enabled."""
@@ -38,11 +38,11 @@ def operation(
     queued: seconds that it waited in a queue before: they are part of its duration, up to a checkpoint `queue`.
     """
     texts = plain(description), None if done is None else plain(done)
-    is_asked = enabled is True or (enabled is not False and is_true(enabled))
+    is_asked = is_true(enabled) if callable(enabled) else bool(enabled)
     whose = tracer if is_asked else _silent
     key_name = None if key is None else "key"
     spec = OperationSpec(operation_name(name), key_name, slow_ns(slow), bool(detached), is_block=True, tracer=whose)
-    kept = attributes_of(attributes) if attributes else None
+    kept = fixed_attributes(attributes)
     details = CallDetails(None if key is None else plain(key), *texts, kept)
     if not is_asked:
         return DisabledBlock(spec, details)

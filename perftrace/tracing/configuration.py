@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict, cast, get_args
 from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record
-from perftrace.core.run import ThreadName
+from perftrace.core.run import Run, ThreadName
 from perftrace.core.sink import Sink, SinkLike
 from perftrace.core.sink_guard import SinkGuard
 from perftrace.core.tracer import Tracer, current, thread
@@ -250,7 +250,14 @@ def _after_fork() -> None:
         util.register_after_fork(shutdown, lambda shutdown: util.Finalize(None, shutdown, exitpriority=0))
 
 
+def _before_fork() -> None:
+    """Draw the ids of the current operation: the child, which shares it, would draw others."""
+    run = current.get()
+    if isinstance(run, Run) and run.ids is None:
+        run.make_ids()
+
+
 _from_environment()
 atexit.register(shutdown)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -14,10 +14,10 @@ import wrapt
 from perftrace.core.coroutines import TimedAsyncGenerator, TimedCoroutine, TimedGenerator
 from perftrace.core.run import CallDetails, OperationSpec
 from perftrace.core.tracer import get_current, reset_current, set_current, thread
-from perftrace.core.values import Scalar, attributes_of
+from perftrace.core.values import Scalar
 from perftrace.tracing.arguments import Arguments, Wanted
 from perftrace.tracing.configuration import tracer
-from perftrace.tracing.options import is_true, operation_name, slow_ns
+from perftrace.tracing.options import fixed_attributes, is_true, operation_name, slow_ns
 
 F = TypeVar("F", bound="Callable[..., Any] | functools.partialmethod[Any]")
 
@@ -84,7 +84,9 @@ class Timed(_FunctionWrapper):
         if not _binds_itself(function):
             return self
         bound = function.__get__(instance, owner)
-        return self if bound is function or not callable(bound) else plan.options.time(bound, plan.spec.name)
+        if bound is function:
+            return self
+        return plan.options.time(bound, plan.spec.name) if callable(bound) else bound
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         plan = plan_of(self)
@@ -118,13 +120,14 @@ class TimedFunction(Timed):
         if (tracer.idle is not None and tracer.idle()) or (plan.enabled is not None and not is_true(plan.enabled)):
             return function(*args, **kwargs)
         details = plan.common if read is None else read(args, kwargs)
-        run = tracer.begin(spec, details, get_current(), thread.token)
-        token = set_current(run)
+        around = get_current()
+        run = tracer.begin(spec, details, around, thread.token)
         try:
+            token = set_current(run)  # inside, and undone without the token: Ctrl-C may come right after it
             # Without keywords, none are copied: one in thirty of the whole price.
             result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as error:
-            reset_current(token)
+            set_current(around)
             tracer.finish(run, error)
             raise
         reset_current(token)
@@ -186,8 +189,9 @@ class Options:
 
     def time(self, function: Any, name: str | None = None) -> Timed:
         """Decorate a function, under a name of its own if one is given; raises what `timed` raises."""
-        name = name or self.name or operation_name(_name_of(function))
-        arguments = Arguments(function, name, is_checked=not _binds_itself(function))
+        own_name = name or self.name or operation_name(_name_of(function))
+        # The parameters of what a descriptor binds are seen only then, too late for a mistake to be told.
+        arguments = Arguments(function, own_name, is_checked=name is None and not _binds_itself(function))
         read_key, key_name = arguments.key(self.key)
         describe, description_text = arguments.text(self.description, "description")
         finish, done_text = arguments.text(self.done, "done")
@@ -195,7 +199,7 @@ class Options:
         kept = None if self.attributes is None else MappingProxyType(self.attributes)
         common = CallDetails(None, description_text or "", done_text, kept)
         read = arguments.details(read_key, (describe, finish), common, arguments.captured(self.capture))
-        spec = OperationSpec(name, key_name, self.slow_ns, self.detached, tracer=tracer, read_details=read)
+        spec = OperationSpec(own_name, key_name, self.slow_ns, self.detached, tracer=tracer, read_details=read)
         kind = TimedStepFunction if _looks_stepped(function) else TimedFunction
         return kind(Plan(function, spec, common, self.enabled, self))
 
@@ -271,11 +275,11 @@ def timed(
         done,
         tuple(capture) if isinstance(capture, Iterable) and not isinstance(capture, str) else capture,
         slow_ns(slow),
-        attributes_of(attributes) if attributes else None,
+        fixed_attributes(attributes),
         bool(detached),
         enabled if callable(enabled) else None,
     )
-    return functools.partial(_decorate, options, enabled is not False)
+    return functools.partial(_decorate, options, callable(enabled) or bool(enabled))
 
 
 def _decorate(options: Options, is_enabled: bool, function: Any) -> Any:
@@ -293,7 +297,19 @@ def _decorate(options: Options, is_enabled: bool, function: Any) -> Any:
         raise TypeError(f"timed: cannot time a {kind}; put @timed below @{kind}, right above the function")
     if inspect.isclass(function) or not callable(function):
         raise TypeError(f"timed: cannot time {function!r}; decorate functions or methods, not classes or values")
-    return options.time(function) if is_enabled else function
+    if not is_enabled:
+        return function
+    made = options.time(function)
+    # Of these methods Python makes class- and static methods by itself, where they are plain functions.
+    implicit = _IMPLICIT.get(function.__name__) if isinstance(function, types.FunctionType) else None
+    return made if implicit is None else implicit(made)
+
+
+_IMPLICIT: dict[str, Callable[[Any], Any]] = {
+    "__init_subclass__": classmethod,
+    "__class_getitem__": classmethod,
+    "__new__": staticmethod,
+}
 
 
 def _undecorated(function: Any) -> Any:

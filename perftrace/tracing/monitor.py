@@ -178,6 +178,7 @@ class Timer(Block):
         super().__init__(spec, NO_DETAILS)
         self._begin = begin
         self._end = end
+        self._is_ours = False
 
     def begin(self) -> Operation:
         """Start the timer; return its handle."""

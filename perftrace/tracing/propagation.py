@@ -1,5 +1,6 @@
 """Carries the current operation where context variables do not: threads, callbacks, other processes."""
 
+import contextlib
 import functools
 import inspect
 import re
@@ -38,7 +39,8 @@ def bind(func: F) -> F:
         try:
             return await func(*args, **kwargs)
         finally:
-            current.reset(token)
+            with contextlib.suppress(ValueError):  # closed in another context: what is current there is not ours
+                current.reset(token)
 
     return bound_coroutine if inspect.iscoroutinefunction(func) else bound  # type: ignore[return-value]
 
