@@ -11,7 +11,7 @@ from perftrace.cli import main
 from tests.conftest import TIMEOUT
 
 RUN = Path(__file__).parent.parent / "docs" / "examples" / "photo_bot" / "run.py"
-USERS = 20
+USERS = 24
 PLANTED = {"button_click": "check_state", "confirm_generation": "download", "call_studio": "build"}
 FLOWS = {
     "button_click": ["queue", "check_state", "dispatch", "handle"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from perftrace.core.checks import check_number
+from perftrace.core.checks import check_number, is_number
 from perftrace.core.values import Scalar, attributes_of, plain
 
 _MAX_SECONDS = 9_000_000_000
@@ -24,7 +24,9 @@ def slow_ns(slow: float | None) -> int | None:
 
 def queued_ns(seconds: object) -> int:
     """Return the seconds of `queued` as nanoseconds, at least 0; TypeError for what is no number."""
-    return _nanoseconds(check_number("operation: queued", seconds, unit="seconds", wrong_type=TypeError))
+    if not is_number(seconds):
+        raise TypeError(f"operation: queued must be a number of seconds, not {seconds!r}")
+    return _nanoseconds(seconds)
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -46,7 +46,7 @@ def test_killed_at_a_random_moment_all_that_was_acknowledged_is_there(tmp_path, 
     """And at most one line is torn; compacting changes nothing of that."""
     process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], stdout=subprocess.PIPE, text=True)
     acknowledged = [process.stdout.readline()]  # from here on it writes
-    time.sleep(random.Random(seed).uniform(0, 0.3))  # the moment is the test
+    time.sleep(random.Random(seed).uniform(0, 0.6))  # the moment is the test
     process.kill()
     acknowledged += process.communicate(timeout=TIMEOUT)[0].splitlines()
     promised = int([line for line in acknowledged if line.strip()][-1])
@@ -81,7 +81,7 @@ def test_cut_at_each_byte_of_the_last_records_the_others_are_whole(tmp_path, rec
 def test_flipped_bits_cost_the_lines_they_are_in_and_no_others(tmp_path, records):
     """Read, compacted and read again: no exception, and every line is accounted for."""
     chance = random.Random(7)
-    for round_ in range(30):
+    for round_ in range(60):
         folder = tmp_path / str(round_)
         sink = DirectorySink(folder)
         sink.batch(records)
@@ -122,7 +122,7 @@ def test_a_bot_writes_while_others_read_prune_and_compact(tmp_path):
 from perftrace.pipeline import Background
 from perftrace.store import DirectorySink
 perftrace.configure(sinks=[Background(DirectorySink(sys.argv[1], file_bytes=20_000))])
-for n in range(4_000):
+for n in range(8_000):
     with perftrace.operation("a", key=n):
         pass
     if n % 100 == 0:
@@ -163,7 +163,7 @@ compact(sys.argv[1])
                 process.kill()
     assert [process.returncode for process in (*writers, *compactors)] == [0] * 4
     assert rounds > 3
-    assert len({r.span for r in sources.open(str(folder)).records}) == 8_000
+    assert len({r.span for r in sources.open(str(folder)).records}) == 16_000
     assert all(not file.is_lines for file in contents(folder).files)
 
 

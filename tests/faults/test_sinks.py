@@ -150,11 +150,11 @@ def start(first, last):
         monitor.start_timer(f"t_{n}", "")
 start(0, 120_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start(120_000, 220_000)
+start(120_000, 320_000)
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-assert grown < 20_000, grown  # kilobytes
-assert seen[0] == 120_000, seen
-check_counters(120_000)
+assert grown < 16_000, grown  # kilobytes: it levels off at 8,000 to 12,000, by version
+assert seen[0] == 220_000, seen
+check_counters(220_000)
 """,
     )
 

@@ -432,8 +432,8 @@ def test_what_waited_in_a_queue_begins_when_it_was_put_there(records, clock):
     assert waited.duration_ns == 3_500_000_000
     assert waited.start == others[0].start - 1_000_000_000 - 2_500_000_000
     assert [(r.checkpoints[0].elapsed_ns, r.duration_ns) for r in others] == [(0, 1_000_000_000)] * 2
-    for wrong, kind in (("1", TypeError), (True, TypeError), (float("nan"), ValueError)):
-        with pytest.raises(kind, match="queued must be a number of seconds"):
+    for wrong in ("1", True, float("nan")):
+        with pytest.raises(TypeError, match="queued must be a number of seconds"):
             operation("job", queued=wrong)
 
 
