@@ -3,10 +3,13 @@
 import ast
 import collections
 import functools
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import TIMEOUT
 
 PACKAGE = Path(__file__).parent.parent / "perftrace"
 
@@ -117,13 +120,22 @@ def test_imports_stand_at_the_top_of_the_file(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_third_party_packages_are_the_required_two(path):
-    """Everything outside `integrations` runs with wrapt and decorator alone."""
+def test_third_party_packages_are_the_required_ones(path):
+    """Everything outside `integrations` runs with wrapt and decorator alone; what commands show, with rich, too."""
     allowed = {"perftrace", *sys.stdlib_module_names, *CORE_NEEDS}
+    if module_of(path)[0] in ("views", "cli"):
+        allowed.add("rich")
     if module_of(path)[0] == "core":
         allowed -= CORE_NEEDS
     for parts, inside in imports_of(path):
         assert inside or module_of(path)[0] == "integrations" or parts[0] in allowed, f"{path}: {'.'.join(parts)}"
+
+
+def test_what_bots_import_takes_nothing_of_the_terminal():
+    """`rich` is for the commands."""
+    code = "import sys, perftrace, perftrace.sinks, perftrace.pipeline, perftrace.sources, perftrace.testing; "
+    code += "assert not any(name.partition('.')[0] == 'rich' for name in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
 
 
 def test_core_files_import_only_lower_siblings():

@@ -6,8 +6,8 @@ import json
 
 from perftrace.analysis.advice import advise
 from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
-from perftrace.views.advice import advice_text, finding_text
-from perftrace.views.table import unused_text
+from perftrace.views.advice import advice_view, finding_text
+from perftrace.views.console import write
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -40,8 +40,5 @@ def run(options: argparse.Namespace) -> int:
         data = {"count": found.count, "findings": findings, "unused": dataclasses.asdict(found.unused)}
         print(json.dumps(json_envelope("advise", source.counters, **data), ensure_ascii=False))
     else:
-        print(
-            advice_text(found, language_of(options, source)) + unused_text(found.unused, language_of(options, source)),
-            end="",
-        )
+        write(advice_view(found, language_of(options, source)))
     return status

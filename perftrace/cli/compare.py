@@ -10,7 +10,8 @@ from perftrace.analysis.compare import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.filters import RecordFilter, parse_group
 from perftrace.cli.common import json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.sources.base import ReadCounters
-from perftrace.views.compare import compare_text
+from perftrace.views.compare import compare_view
+from perftrace.views.console import write
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
             counters.add(source.counters)
         print(json.dumps(json_envelope("compare", counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        print(compare_text(found, language_of(options, sources[0])), end="")
+        write(compare_view(found, language_of(options, sources[0])))
     return status or int(any(operation.verdict in options.fail_on for operation in found.operations))
 
 

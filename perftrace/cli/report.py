@@ -17,7 +17,8 @@ from perftrace.cli.common import (
     selection_of,
 )
 from perftrace.sources.aggregates import RunAggregates
-from perftrace.views.report import report_text
+from perftrace.views.console import write
+from perftrace.views.report import report_view
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -56,5 +57,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(json_envelope("report", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        print(report_text(found, source.counters, language_of(options, source)), end="")
+        write(report_view(found, source.counters, language_of(options, source)))
     return status

@@ -8,7 +8,8 @@ from typing import Any
 from perftrace.analysis.trace import TraceDetail, find
 from perftrace.cli.common import add_sources, json_envelope, language_of, open_source, report_read_errors
 from perftrace.formats.line import escape
-from perftrace.views.waterfall import waterfall_text
+from perftrace.views.console import paragraphs, write
+from perftrace.views.waterfall import waterfall_view
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             )
         )
     else:
-        print("\n".join(waterfall_text(one, language_of(options, source)) for one in found), end="")
+        write(paragraphs([waterfall_view(one, language_of(options, source))] for one in found))
     return status
 
 

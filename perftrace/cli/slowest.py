@@ -15,7 +15,8 @@ from perftrace.cli.common import (
     report_read_errors,
     selection_of,
 )
-from perftrace.views.report import runs_text
+from perftrace.views.console import write
+from perftrace.views.report import runs_table
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -51,5 +52,5 @@ def run(options: argparse.Namespace) -> int:
             runs = [dataclasses.asdict(one) for one in found]
             print(json.dumps(json_envelope("slowest", source.counters, slowest=runs), ensure_ascii=False))
         else:
-            print(runs_text(found, language_of(options, source)), end="")
+            write(runs_table(found, language_of(options, source)))
     return status

@@ -18,7 +18,8 @@ from perftrace.cli.common import (
     report_read_errors,
     selection_of,
 )
-from perftrace.views.trend import trend_text
+from perftrace.views.console import write
+from perftrace.views.trend import trend_view
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(json_envelope("trend", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        print(trend_text(found, language_of(options, source)), end="")
+        write(trend_view(found, language_of(options, source)))
     return status
 
 

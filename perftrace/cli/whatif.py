@@ -9,8 +9,8 @@ from perftrace.analysis.whatif import whatif
 from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.formats.line import escape
 from perftrace.messages import TEXTS
-from perftrace.views.table import unused_text
-from perftrace.views.whatif import whatif_text
+from perftrace.views.console import write
+from perftrace.views.whatif import whatif_view
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -49,8 +49,5 @@ def run(options: argparse.Namespace) -> int:
         )
         print(json.dumps(data, ensure_ascii=False))
     else:
-        print(
-            whatif_text(found, language_of(options, source)) + unused_text(found.unused, language_of(options, source)),
-            end="",
-        )
+        write(whatif_view(found, language_of(options, source)))
     return status

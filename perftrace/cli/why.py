@@ -8,8 +8,8 @@ import sys
 from perftrace.analysis.why import TAIL, TYPICAL, why
 from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.formats.line import escape
-from perftrace.views.table import unused_text
-from perftrace.views.why import why_sentence, why_text
+from perftrace.views.console import write
+from perftrace.views.why import why_sentence, why_view
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -51,10 +51,7 @@ def run(options: argparse.Namespace) -> int:
         )
         print(json.dumps(data, ensure_ascii=False))
     else:
-        print(
-            why_text(found, language_of(options, source)) + unused_text(found.unused, language_of(options, source)),
-            end="",
-        )
+        write(why_view(found, language_of(options, source)))
     return status
 
 

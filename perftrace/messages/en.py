@@ -5,6 +5,7 @@ from perftrace.messages.texts import (
     CompareTexts,
     ReportTexts,
     StoreTexts,
+    TableTexts,
     Texts,
     TrendTexts,
     WarningTexts,
@@ -103,6 +104,7 @@ TEXTS = Texts(
         newer="{count} lines of a newer perftrace",
         live="being written to",
     ),
+    table=TableTexts(left_out="Not shown, as the window is too narrow: {columns}"),
     trend=TrendTexts(
         window="Windows of {window}, {count} from {start} on. The line is p50: higher is slower.",
         columns=("operation", "runs", "p50 over time", "least", "most", "failed"),
@@ -110,6 +112,7 @@ TEXTS = Texts(
         metrics={"p50": "p50", "p95": "p95", "rate": "rate", "failures": "failures"},
         changes="Lasting changes:",
         none="No lasting change.",
+        more="... and {count} more",
         needed="{operation} has runs in {count} windows; it takes {needed} more to tell changes from noise, or a "
         "shorter --window.",
         per_second="{rate}/s",

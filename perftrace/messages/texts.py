@@ -69,6 +69,12 @@ class StoreTexts(NamedTuple):
     live: str
 
 
+class TableTexts(NamedTuple):
+    """The words in one language."""
+
+    left_out: str
+
+
 class TrendTexts(NamedTuple):
     """The words in one language."""
 
@@ -78,6 +84,7 @@ class TrendTexts(NamedTuple):
     metrics: dict[str, str]
     changes: str
     none: str
+    more: str
     needed: str
     per_second: str
 
@@ -142,6 +149,7 @@ class Texts(NamedTuple):
     compare: CompareTexts
     report: ReportTexts
     store: StoreTexts
+    table: TableTexts
     trend: TrendTexts
     waterfall: WaterfallTexts
     whatif: WhatifTexts

@@ -5,6 +5,7 @@ from perftrace.messages.texts import (
     CompareTexts,
     ReportTexts,
     StoreTexts,
+    TableTexts,
     Texts,
     TrendTexts,
     WarningTexts,
@@ -93,6 +94,7 @@ TEXTS = Texts(
         newer="{count} 行由更新版本的 perftrace 写入",
         live="正在写入",
     ),
+    table=TableTexts(left_out="窗口太窄，未显示: {columns}"),
     trend=TrendTexts(
         window="每格 {window}，自 {start} 起共 {count} 格。曲线为 p50，越高越慢。",
         columns=("操作", "次数", "p50 走势", "最小", "最大", "失败"),
@@ -100,6 +102,7 @@ TEXTS = Texts(
         metrics={"p50": "p50", "p95": "p95", "rate": "频率", "failures": "失败率"},
         changes="持续的变化:",
         none="没有发现持续的变化。",
+        more="……另有 {count} 个",
         needed="{operation} 只有 {count} 格有数据，还需要 {needed} 格才能区分变化与噪声；可用更短的 --window。",
         per_second="{rate}/秒",
     ),

@@ -1,8 +1,12 @@
-"""Advice as plain text: one concrete next step for each finding."""
+"""Advice on a terminal: one concrete next step for each finding."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from perftrace.analysis.advice import Advice, Finding
 from perftrace.messages import TEXTS, Language
-from perftrace.views.table import duration, shorten
+from perftrace.views.console import paragraphs
+from perftrace.views.text import duration, shorten, unused_blocks
 
 MAX_FINDINGS = 10
 """How many are listed; the rest is a number."""
@@ -14,30 +18,31 @@ def finding_text(finding: Finding, language: Language) -> str:
     return text.format(operation=shorten(finding.operation), segment=shorten(finding.segment))
 
 
-def advice_text(found: Advice, language: Language) -> str:
-    """Write the findings, each with its gain and where to look."""
+def advice_view(found: Advice, language: Language) -> Group:
+    """Return the findings, each with its gain and where to look."""
     words = TEXTS[language].advice
+    unused = unused_blocks(found.unused, language)
     if not found.findings:
-        return words.nothing.format(count=found.count) + "\n"
-    lines = [words.first.format(count=found.count, findings=len(found.findings))]
+        return paragraphs([[words.nothing.format(count=found.count)], *unused])
     shown = found.findings[:MAX_FINDINGS]
-    for number, finding in enumerate(shown, 1):
-        gain = finding.gain
-        lines += ["", f"{number}. {finding_text(finding, language)}"]
-        lines.append(
-            "   "
-            + words.gain.format(
-                total=_saved(gain.total),
-                p50=_saved(gain.p50),
-                p95=_saved(gain.p95),
-                count=finding.count,
-                confidence=finding.confidence,
-            )
-        )
-        lines.append("   " + words.evidence.format(ids=", ".join(map(shorten, finding.evidence[:3]))))
+    blocks: list[list[RenderableType]] = [[words.first.format(count=found.count, findings=len(found.findings))]]
+    blocks += [_finding(number, finding, language) for number, finding in enumerate(shown, 1)]
     if len(found.findings) > len(shown):
-        lines += ["", words.more.format(count=len(found.findings) - len(shown))]
-    return "\n".join(lines) + "\n"
+        blocks.append([words.more.format(count=len(found.findings) - len(shown))])
+    return paragraphs([*blocks, *unused])
+
+
+def _finding(number: int, finding: Finding, language: Language) -> list[RenderableType]:
+    words = TEXTS[language].advice
+    gain = words.gain.format(
+        total=_saved(finding.gain.total),
+        p50=_saved(finding.gain.p50),
+        p95=_saved(finding.gain.p95),
+        count=finding.count,
+        confidence=finding.confidence,
+    )
+    evidence = words.evidence.format(ids=", ".join(map(shorten, finding.evidence[:3])))
+    return [Text(f"{number}. {finding_text(finding, language)}", style="bold"), f"   {gain}", f"   {evidence}"]
 
 
 def _saved(seconds: float) -> str:

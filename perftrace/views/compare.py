@@ -1,28 +1,45 @@
-"""Comparisons as plain text."""
+"""Comparisons on a terminal."""
 
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
+from rich.console import Group, RenderableType
+
 from perftrace.analysis.compare import Compared, Comparison, Verdict
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import CompareTexts
-from perftrace.views.table import duration, shorten, table
+from perftrace.views.console import paragraphs
+from perftrace.views.table import NAME, NUMBER, Column, Table
+from perftrace.views.text import duration, shorten
+
+_COLUMNS = (
+    NAME,
+    Column(dropped=3),
+    Column(dropped=2),
+    NUMBER,
+    NUMBER,
+    NUMBER,
+    Column(dropped=1),
+    Column(is_left=True, least=12, styles={"▲": "bold red", "▼": "bold green"}),
+)
 
 
-def compare_text(found: Compared, language: Language) -> str:
-    """Write the number of verdicts, all in a table, and what only one side has."""
+def compare_view(found: Compared, language: Language) -> Group:
+    """Return the number of verdicts, all in a table, and what only one side has."""
     words = TEXTS[language].compare
-    lines = []
+    blocks: list[list[RenderableType]] = []
+    rest: list[RenderableType] = []
     if found.operations:
         verdicts = [operation.verdict for operation in found.operations]
-        lines += [words.counts.format(**{name: verdicts.count(name) for name in get_args(Verdict)}), ""]
-        lines += [table(words.columns, _rows(found, words), left=(0, 7)), words.method.format(level=found.level)]
+        blocks.append([words.counts.format(**{name: verdicts.count(name) for name in get_args(Verdict)})])
+        blocks.append([Table(words.columns, _COLUMNS, _rows(found, words), language)])
+        rest.append(words.method.format(level=found.level))
     else:
-        lines.append(words.nothing)
+        rest.append(words.nothing)
     for side, names in (("A", found.only_a), ("B", found.only_b)):
         if names:
-            lines.append(words.only.format(side=side, names=", ".join(map(shorten, names))))
-    return "\n".join(lines) + "\n"
+            rest.append(words.only.format(side=side, names=", ".join(map(shorten, names))))
+    return paragraphs([*blocks, rest])
 
 
 def _rows(found: Compared, words: CompareTexts) -> Iterator[Sequence[str]]:

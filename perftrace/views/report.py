@@ -1,52 +1,100 @@
-"""The report as plain text."""
+"""The report on a terminal."""
 
 from collections.abc import Iterable, Sequence
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from perftrace.analysis.report import NeverEnded, OperationReport, Report, SlowRun
+from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import ReportTexts
 from perftrace.sources.base import ReadCounters
-from perftrace.views.table import duration, shorten, table
+from perftrace.views.console import paragraphs
+from perftrace.views.table import NAME, NUMBER, Column, Table
+from perftrace.views.text import duration, shorten
 
+MAX_ROWS = 1000
+"""How many operations and segments are listed; the rest is a number, as rich takes a millisecond for each row."""
 MAX_NEVER_ENDED = 10
 """How many runs that never ended are listed; the rest is a number."""
 MAX_ERRORS = 5
 """How many types of failures are listed for an operation."""
 
 
-def report_text(report: Report, counters: ReadCounters, language: Language) -> str:
-    """Write a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
+def _sign(mark: str, _: int) -> str:
+    return mark[:1]
+
+
+_FAILED = {"^[1-9].*": "red"}
+_COLUMNS = (
+    NAME,
+    NUMBER,
+    Column(dropped=1, styles=_FAILED),
+    Column(dropped=6),
+    Column(dropped=5),
+    NUMBER,
+    Column(dropped=4),
+    Column(dropped=7),
+    NUMBER,
+    NUMBER,
+    Column(dropped=3),
+    Column(dropped=2),
+    NUMBER,
+    Column(is_left=True, narrowed=_sign, least=1, styles={".+": "bold yellow"}),
+)
+_RUN_COLUMNS = (NAME, NUMBER, Column(is_left=True, styles={"error|异常": "red"}), NAME)
+
+
+def report_view(report: Report, counters: ReadCounters, language: Language) -> Group:
+    """Return a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
     words = TEXTS[language].report
-    parts = [_first(report, words), table(words.columns, _rows(report, words), left=(0, 13))]
-    failed = [
-        "  " + words.failure.format(operation=shorten(_label(one)), kinds=_kinds(one))
-        for one in report.operations
-        if one.errors
-    ]
+    first = _first(report, words)
+    blocks: list[list[RenderableType]] = [[Text(first, style="bold")]] if first else []
+    shown = _operations_shown(report.operations)
+    blocks.append([Table(words.columns, _COLUMNS, _rows(shown, words), language)])
+    if len(report.operations) > len(shown):
+        blocks[-1].append(words.more.format(count=len(report.operations) - len(shown)))
+    failed = [words.failure.format(operation=shorten(_label(one)), kinds=_kinds(one)) for one in shown if one.errors]
     if failed:
-        parts.append("\n".join([words.failures, *failed]) + "\n")
+        blocks.append([words.failures, *(f"  {line}" for line in failed)])
     if report.slowest:
-        parts.append(f"{words.slowest}\n{runs_text(report.slowest, language)}")
+        blocks.append([words.slowest, runs_table(report.slowest, language)])
     if report.never_ended:
-        shown = report.never_ended[:MAX_NEVER_ENDED]
-        lines = [words.never_ended.format(count=len(report.never_ended))]
-        lines += [f"  {shorten(run.operation_id)}  {_place(run, words)}" for run in shown]
-        if len(report.never_ended) > len(shown):
-            lines.append("  " + words.more.format(count=len(report.never_ended) - len(shown)))
-        parts.append("\n".join(lines) + "\n")
+        blocks.append(_never_ended(report.never_ended, words))
     if counters.first_not_understood:
-        places = "".join(f"  {file}:{line}\n" for file, line in counters.first_not_understood)
-        parts.append(f"{words.not_understood}\n{places}")
+        places = (f"  {escape(file)}:{line}" for file, line in counters.first_not_understood)
+        blocks.append([words.not_understood, *places])
     if report.duplicates:
-        parts.append(words.duplicates.format(count=report.duplicates) + "\n")
+        blocks.append([words.duplicates.format(count=report.duplicates)])
     counts = {"lines": counters.lines, "used": counters.used, "not_understood": counters.not_understood}
-    parts.append(words.read.format(**counts) + "\n")
-    return "\n".join(part for part in parts if part)
+    blocks.append([words.read.format(**counts)])
+    return paragraphs(blocks)
 
 
-def runs_text(runs: Sequence[SlowRun], language: Language) -> str:
-    """Write the slowest runs as a table."""
-    return table(TEXTS[language].report.run_columns, [_run_row(run, language) for run in runs], left=(0, 2, 3))
+def runs_table(runs: Sequence[SlowRun], language: Language) -> Table:
+    """Return the slowest runs as a table."""
+    rows = [_run_row(run, language) for run in runs]
+    return Table(TEXTS[language].report.run_columns, _RUN_COLUMNS, rows, language)
+
+
+def _operations_shown(operations: Sequence[OperationReport]) -> Sequence[OperationReport]:
+    """Return those whose rows are not too many in all; one at least."""
+    rows = 0
+    for number, operation in enumerate(operations):
+        rows += 1 + len(operation.segments)
+        if rows > MAX_ROWS and number:
+            return operations[:number]
+    return operations
+
+
+def _never_ended(runs: Sequence[NeverEnded], words: ReportTexts) -> list[RenderableType]:
+    shown = runs[:MAX_NEVER_ENDED]
+    lines = [words.never_ended.format(count=len(runs))]
+    lines += [f"  {shorten(run.operation_id)}  {_place(run, words)}" for run in shown]
+    if len(runs) > len(shown):
+        lines.append("  " + words.more.format(count=len(runs) - len(shown)))
+    return [*lines]
 
 
 def _first(report: Report, words: ReportTexts) -> str:
@@ -60,16 +108,13 @@ def _first(report: Report, words: ReportTexts) -> str:
     if not found:
         return ""
     total, name, segment = max(found, key=lambda one: one[0])
-    return (
-        words.first.format(
-            operation=shorten(name), segment=shorten(segment.name), share=f"{segment.share:.1%}", total=duration(total)
-        )
-        + "\n"
+    return words.first.format(
+        operation=shorten(name), segment=shorten(segment.name), share=f"{segment.share:.1%}", total=duration(total)
     )
 
 
-def _rows(report: Report, words: ReportTexts) -> Iterable[Sequence[str]]:
-    for operation in report.operations:
+def _rows(operations: Sequence[OperationReport], words: ReportTexts) -> Iterable[Sequence[str]]:
+    for operation in operations:
         yield _operation_row(operation)
         # One alone is the whole operation again.
         for segment in operation.segments if len(operation.segments) > 1 else ():

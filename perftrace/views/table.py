@@ -1,82 +1,108 @@
-"""Tables, names and durations as plain text, in columns that East Asian characters do not break."""
+"""Tables that fit their window: names are shortened first, then columns are left out and named."""
 
-import itertools
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from perftrace.analysis.trees import TreeIssues
-from perftrace.formats.line import escape
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table as RichTable
+from rich.text import Text
+
 from perftrace.messages import TEXTS, Language
+from perftrace.views.text import shorten
 
-MAX_NAME = 60
-"""The widest name in a table, in columns."""
-
-
-def duration(seconds: float | None) -> str:
-    """Write a duration in the unit that suits it: `51ms`, `1.25s`, `3m05s`, `2h07m`; `-` for none."""
-    if seconds is None:
-        return "-"
-    if seconds < 0.9995:
-        milliseconds = seconds * 1000
-        return f"{milliseconds:.1f}ms" if 0 < milliseconds < 9.95 else f"{milliseconds:.0f}ms"
-    if seconds < 59.995:
-        return f"{seconds:.2f}s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+_GAP = 2
+"""Columns of a terminal between two columns of a table."""
+_NARROWEST = 8
+"""Columns of a terminal that are left of a name where nothing else helps."""
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int]) -> str:
-    """Write rows in columns, those of `left` flush left and the others flush right."""
-    cells = [[shorten(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(map(width, column)) for column in itertools.zip_longest(*cells, fillvalue="")]
-    lines = []
-    for row in cells:
-        padded = []
-        for number, cell in enumerate(row):
-            blanks = " " * (widths[number] - width(cell))
-            padded.append(cell + blanks if number in left else blanks + cell)
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class Column:
+    """How a column is set, and what becomes of it where the window is too narrow."""
+
+    is_left: bool = False
+    """Whether its cells are flush left."""
+    narrowed: Callable[[str, int], str] | None = None
+    """Makes a cell of so many columns; where there is none, a cell is broken into lines."""
+    least: int | None = None
+    """How narrow it may become, in columns of a terminal; None is as wide as its cells are."""
+    dropped: int = 0
+    """When it is left out: the highest first, 0 never."""
+    styles: Mapping[str, str] = field(default_factory=dict)
+    """Styles on a terminal of what matches a regular expression."""
 
 
-def width(text: str) -> int:
-    """Count the terminal columns of a text: wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(_width(character) for character in text)
+NUMBER = Column()
+NAME = Column(is_left=True, narrowed=shorten, least=20)
 
 
-def _width(character: str) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+class Table:
+    """Rows of text in columns.
 
+    titles: of the columns; none where the table has no head. A row may be shorter than the columns are many.
+    """
 
-def shorten(text: str) -> str:
-    """Make a name fit for a table: no controls, and its middle left out where it is too wide."""
-    text = escape(text)
-    if width(text) <= MAX_NAME:
-        return text
-    return f"{_fitting(text, MAX_NAME // 2)}…{_fitting(text[::-1], MAX_NAME // 2 - 1)[::-1]}"
+    def __init__(
+        self, titles: Sequence[str], columns: Sequence[Column], rows: Iterable[Sequence[str]], language: Language
+    ) -> None:
+        self._columns = columns
+        self._head = self._filled(titles)
+        self._rows = [self._filled(row) for row in rows]
+        self._language: Language = language
 
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render it for the width of a console."""
+        natural = [max(map(cell_len, column)) for column in zip(self._head, *self._rows, strict=True)]
+        kept = self._kept(natural, options.max_width)
+        widths = self._widths({at: natural[at] for at in kept}, options.max_width)
+        table = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(self._head))
+        for at in kept:
+            # A width that is given saves rich from measuring each cell, a fifth of its time.
+            table.add_column(
+                Text(shorten(self._head[at], widths[at])),
+                justify="left" if self._columns[at].is_left else "right",
+                width=widths[at],
+                overflow="fold",
+                no_wrap=self._columns[at].narrowed is not None or self._columns[at].least is None,
+            )
+        for row in self._rows:
+            table.add_row(*(self._cell(at, row[at], widths[at]) for at in kept))
+        yield table
+        if len(kept) < len(natural):
+            names = ", ".join(title for at, title in enumerate(self._head) if at not in kept and title)
+            yield Text(TEXTS[self._language].table.left_out.format(columns=names), style="dim")
 
-def unused_text(unused: TreeIssues, language: Language) -> str:
-    """Describe what does not fit into trees; nothing where all does."""
-    counts = zip(TEXTS[language].tree_issues, (unused.duplicates, unused.orphans, unused.clipped), strict=True)
-    return "".join("\n" + text.format(count=count) + "\n" for text, count in counts if count)
+    def _kept(self, natural: Sequence[int], window: int) -> list[int]:
+        """Return the numbers of the columns that there is room for."""
+        kept = list(range(len(natural)))
+        least = [
+            width if column.least is None else min(width, column.least)
+            for width, column in zip(natural, self._columns, strict=True)
+        ]
+        droppable = sorted((at for at in kept if self._columns[at].dropped), key=lambda at: self._columns[at].dropped)
+        while droppable and sum(least[at] + _GAP for at in kept) - _GAP > window:
+            kept.remove(droppable.pop())
+        return kept
 
+    def _widths(self, widths: dict[int, int], window: int) -> dict[int, int]:
+        """Narrow what may be narrowed, the widest first, until all fits; where nothing does, names give way."""
+        bounds = [{at: column.least for at, column in enumerate(self._columns) if column.least is not None}]
+        bounds.append(dict.fromkeys(bounds[0], _NARROWEST))
+        for least in bounds:
+            while sum(widths.values()) + _GAP * (len(widths) - 1) > window:
+                wide = [at for at in widths if at in least and widths[at] > least[at]]
+                if not wide:
+                    break
+                widths[max(wide, key=lambda at: widths[at])] -= 1
+        return widths
 
-def step_name(operation: str, segment: str) -> str:
-    """Name a step: the operation and a segment of it."""
-    return f"{shorten(operation)}.{shorten(segment)}"
+    def _filled(self, row: Sequence[str]) -> list[str]:
+        return [shorten(cell) for cell in row] + [""] * (len(self._columns) - len(row))
 
-
-def _fitting(text: str, columns: int) -> str:
-    """Return as much of a text's beginning as fits."""
-    for number, character in enumerate(text):
-        columns -= _width(character)
-        if columns < 0:
-            return text[:number]
-    return text
+    def _cell(self, at: int, text: str, width: int) -> Text:
+        narrowed = self._columns[at].narrowed
+        cell = Text(text if narrowed is None or cell_len(text) <= width else narrowed(text, width))
+        for pattern, style in self._columns[at].styles.items():
+            cell.highlight_regex(pattern, style)
+        return cell

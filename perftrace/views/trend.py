@@ -1,37 +1,58 @@
-"""Trends as plain text: a sparkline for each operation, and its changes."""
+"""Trends on a terminal: a sparkline for each operation, and its changes."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from perftrace.analysis.trend import Change, Metric, OperationTrend, Trend
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import TrendTexts
-from perftrace.views.table import duration, shorten, table
+from perftrace.views.console import paragraphs
+from perftrace.views.table import NAME, NUMBER, Column, Table
+from perftrace.views.text import duration, shorten, squeeze
 
+MAX_OPERATIONS = 1000
+"""How many operations are listed; the rest is a number."""
+_COLUMNS = (NAME, NUMBER, Column(is_left=True, narrowed=squeeze, least=16), NUMBER, NUMBER, Column(dropped=1))
+_CHANGE_COLUMNS = (
+    Column(is_left=True),
+    NAME,
+    Column(is_left=True),
+    NUMBER,
+    NUMBER,
+    Column(styles={r"\+.*": "red", "-.*": "green"}),
+    Column(dropped=1),
+)
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def trend_text(found: Trend, language: Language) -> str:
-    """Write a line with a sparkline for each operation, then all changes by time."""
+def trend_view(found: Trend, language: Language) -> Group:
+    """Return a line with a sparkline for each operation, then all changes by time."""
     words = TEXTS[language].trend
     windows = found.operations[0].windows
     first = words.window.format(window=length(found.window), start=_time(windows[0].start), count=len(windows))
-    lines = [first, "", table(words.columns, map(_row, found.operations), left=(0, 2))]
+    operations = found.operations[:MAX_OPERATIONS]
+    lines: list[RenderableType] = [Table(words.columns, _COLUMNS, map(_row, operations), language)]
+    if len(found.operations) > len(operations):
+        lines.append(words.more.format(count=len(found.operations) - len(operations)))
     changes = sorted(
         ((change, operation.name) for operation in found.operations for change in operation.changes),
         key=lambda one: one[0].at,
     )
+    told: list[RenderableType] = []
     if changes:
         rows = [_change(change, name, words) for change, name in changes]
-        lines += [words.changes, table(words.change_columns, rows, left=(0, 1, 2)).rstrip("\n")]
+        told += [Text(words.changes, style="bold"), Table(words.change_columns, _CHANGE_COLUMNS, rows, language)]
     elif not all(operation.needed for operation in found.operations):
-        lines.append(words.none)
-    for operation in found.operations:
+        told.append(words.none)
+    for operation in operations:
         if operation.needed:
             used = sum(window.count > 0 for window in operation.windows)
             name = shorten(operation.name)
-            lines.append(words.needed.format(operation=name, count=used, needed=operation.needed))
-    return "\n".join(lines) + "\n"
+            told.append(words.needed.format(operation=name, count=used, needed=operation.needed))
+    return paragraphs(block for block in ([first], lines, told) if block)
 
 
 def sparkline(values: Sequence[float | None]) -> str:

@@ -1,8 +1,16 @@
-"""A trace as a waterfall of bars, in plain text."""
+"""A trace as a waterfall of bars, on a terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from perftrace.analysis.trace import TraceDetail
+from perftrace.analysis.trees import Node
 from perftrace.messages import TEXTS, Language
-from perftrace.views.table import duration, shorten, width
+from perftrace.views.console import paragraphs
+from perftrace.views.table import NAME, NUMBER, Column, Table
+from perftrace.views.text import duration, shorten, squeeze, step_name
 
 WIDTH = 48
 """Columns of a bar."""
@@ -11,7 +19,21 @@ MAX_RUNS = 200
 _GAP_SHARE = 0.01
 
 
-def waterfall_text(found: TraceDetail, language: Language) -> str:
+def _squeeze_bar(text: str, columns: int) -> str:
+    return text[:1] + squeeze(text[1:], columns - 1)
+
+
+_COLUMNS = (
+    NAME,
+    NUMBER,
+    Column(is_left=True, narrowed=_squeeze_bar, least=17, styles={"[─┊]+": "cyan", "█+": "bold red"}),
+    Column(is_left=True, least=12, styles={"^error": "red"}),
+)
+_PATH_COLUMNS = (NUMBER, NUMBER, NAME)
+_GAP_COLUMNS = (NUMBER, NUMBER)
+
+
+def waterfall_view(found: TraceDetail, language: Language) -> Group:
     """Draw a trace: a line for each run, its bar where it ran, heavy where the end waited for it, cut by checkpoints.
 
     Below it the critical path, by what takes longest, and the gaps of at least 1 % of the whole.
@@ -20,11 +42,30 @@ def waterfall_text(found: TraceDetail, language: Language) -> str:
     root = found.root
     total = root.end - root.start
     nodes = list(root.walk())
-    depths = {id(root): 0}
+    trace = f"{root.record.trace:032x}" if root.record.trace else shorten(root.record.operation_id)
+    title = words.title.format(trace=trace, total=duration(total / 1e9), runs=len(nodes))
+    drawing: list[RenderableType] = [Table((), _COLUMNS, _run_rows(found, nodes, words.unawaited), language)]
+    if len(nodes) > MAX_RUNS:
+        drawing.append(words.more.format(count=len(nodes) - MAX_RUNS))
+    path = Table((), _PATH_COLUMNS, _path_rows(found, total), language)
+    blocks: list[list[RenderableType]] = [
+        [Text(title, style="bold")],
+        drawing,
+        [Text(words.path, style="bold"), path],
+    ]
+    gaps = list(_gap_rows(found, total))
+    if gaps:
+        blocks.append([Text(words.gaps, style="bold"), Table((), _GAP_COLUMNS, gaps, language)])
+    return paragraphs(blocks)
+
+
+def _run_rows(found: TraceDetail, nodes: Sequence[Node], unawaited: str) -> Iterator[Sequence[str]]:
+    root = found.root
+    total = root.end - root.start
     on_path: dict[int, list[tuple[int, int]]] = {}
     for piece in found.path:
         on_path.setdefault(id(piece.node), []).append((piece.start, piece.end))
-    rows = []
+    depths = {id(root): 0}
     for node in nodes:
         for child in node.children:
             depths[id(child)] = depths[id(node)] + 1
@@ -34,19 +75,9 @@ def waterfall_text(found: TraceDetail, language: Language) -> str:
             if len(bar) - bar.count(" ") > 2:
                 bar[_column(root.start, total, cut)] = "┊"
         name = "  " * min(depths[id(node)], 12) + shorten(node.name)
-        note = "" if node.is_awaited else f"  ({words.unawaited})"
-        outcome = "" if node.record.outcome == "ok" else f"  {node.record.outcome}"
-        rows.append((name, duration((node.end - node.start) / 1e9), "".join(bar).rstrip(), outcome + note))
-    names = max(width(row[0]) for row in rows)
-    times = max(width(row[1]) for row in rows)
-    trace = f"{root.record.trace:032x}" if root.record.trace else shorten(root.record.operation_id)
-    lines = [words.title.format(trace=trace, total=duration(total / 1e9), runs=len(nodes)), ""]
-    for name, took, line, note in rows:
-        padded = name + " " * (names - width(name))
-        lines.append(f"{padded}  {took.rjust(times)}  |{line}{note}".rstrip())
-    if len(nodes) > MAX_RUNS:
-        lines.append(words.more.format(count=len(nodes) - MAX_RUNS))
-    return "\n".join([*lines, "", *_path_lines(found, total, words.path), *_gap_lines(found, total, words.gaps)]) + "\n"
+        notes = [] if node.record.outcome == "ok" else [str(node.record.outcome)]
+        notes += [] if node.is_awaited else [f"({unawaited})"]
+        yield name, duration((node.end - node.start) / 1e9), "|" + "".join(bar), "  ".join(notes)
 
 
 def _column(start: int, total: int, at: int) -> int:
@@ -63,24 +94,18 @@ def _bar(start: int, total: int, begin: int, end: int, heavy: list[tuple[int, in
     return bar
 
 
-def _path_lines(found: TraceDetail, total: int, title: str) -> list[str]:
+def _path_rows(found: TraceDetail, total: int) -> Iterator[Sequence[str]]:
     sums: dict[tuple[str, str], int] = {}
     for piece in found.path:
         place = (piece.node.name, piece.segment)
         sums[place] = sums.get(place, 0) + piece.self_ns
     longest = sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:10]
-    rows = [
-        f"  {duration(took / 1e9):>8}  {took / total:>6.1%}  {shorten(name)}.{shorten(segment)}"
-        for (name, segment), took in longest
-        if total
-    ]
-    return [title, *rows]
+    for (name, segment), took in longest if total else ():
+        yield f"{duration(took / 1e9):>10}", f"{took / total:.1%}", step_name(name, segment)
 
 
-def _gap_lines(found: TraceDetail, total: int, title: str) -> list[str]:
-    rows = [
-        f"  {duration((gap.end - gap.start) / 1e9):>8}  +{duration((gap.start - found.root.start) / 1e9)}"
-        for gap in found.gaps
-        if gap.end - gap.start >= total * _GAP_SHARE
-    ]
-    return ["", title, *rows] if rows else []
+def _gap_rows(found: TraceDetail, total: int) -> Iterator[Sequence[str]]:
+    for gap in found.gaps:
+        if gap.end - gap.start >= total * _GAP_SHARE:
+            start = (gap.start - found.root.start) / 1e9
+            yield f"{duration((gap.end - gap.start) / 1e9):>10}", f"+{duration(start)}"

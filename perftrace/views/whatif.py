@@ -1,21 +1,39 @@
-"""Predictions as plain text."""
+"""Predictions on a terminal."""
+
+from rich.console import Group
+from rich.text import Text
 
 from perftrace.analysis.whatif import FasterStep, WhatIf
 from perftrace.messages import TEXTS, Language
-from perftrace.views.table import duration, shorten, step_name, table
+from perftrace.views.console import paragraphs
+from perftrace.views.table import NAME, NUMBER, Column, Table
+from perftrace.views.text import duration, shorten, step_name, unused_blocks
 
 MAX_STEPS = 10
 """How many steps are listed; the rest is a number."""
+_COLUMNS = (
+    NAME,
+    NUMBER,
+    NUMBER,
+    Column(dropped=4),
+    NUMBER,
+    NUMBER,
+    Column(dropped=3),
+    Column(dropped=2),
+    Column(dropped=2),
+    Column(dropped=5),
+)
 
 
-def whatif_text(found: WhatIf, language: Language) -> str:
-    """Write the step that saves most in a sentence, all in a table, and what is assumed."""
+def whatif_view(found: WhatIf, language: Language) -> Group:
+    """Return the step that saves most in a sentence, all in a table, and what is assumed."""
     words = TEXTS[language].whatif
     name = shorten(found.operation)
+    unused = unused_blocks(found.unused, language)
     if found.needed:
-        return words.too_few.format(operation=name, count=found.count, needed=found.needed) + "\n"
+        return paragraphs([[words.too_few.format(operation=name, count=found.count, needed=found.needed)], *unused])
     if not found.steps:
-        return words.nothing.format(operation=name, count=found.count) + "\n"
+        return paragraphs([[words.nothing.format(operation=name, count=found.count)], *unused])
     by_step: dict[tuple[str, str], list[FasterStep]] = {}
     for step in found.steps:
         by_step.setdefault((step.operation, step.segment), []).append(step)
@@ -30,9 +48,8 @@ def whatif_text(found: WhatIf, language: Language) -> str:
         then=duration(half.p50.then),
     )
     more = [words.more.format(count=len(by_step) - len(rows))] if len(by_step) > len(rows) else []
-    return (
-        "\n".join([first, "", table(words.columns, rows, left=(0,)).rstrip("\n"), *more, "", words.assumption]) + "\n"
-    )
+    table = Table(words.columns, _COLUMNS, rows, language)
+    return paragraphs([[Text(first, style="bold")], [table, *more], [words.assumption], *unused])
 
 
 def _row(steps: list[FasterStep]) -> tuple[str, ...]:

@@ -1,12 +1,18 @@
-"""Why slow runs are slow, as plain text: a sentence first."""
+"""Why slow runs are slow, on a terminal: a sentence first."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from perftrace.analysis.why import TYPICAL, Why
-from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Language
-from perftrace.views.table import duration, shorten, step_name, table
+from perftrace.views.console import paragraphs
+from perftrace.views.table import NAME, NUMBER, Column, Table
+from perftrace.views.text import duration, shorten, step_name, unused_blocks
 
 MAX_PARTS = 10
 """How many steps are listed; the rest is a number."""
+_COLUMNS = (NAME, NUMBER, NUMBER, Column(dropped=1))
+_ATTRIBUTE_COLUMNS = (NAME, NAME, NUMBER, NUMBER, Column(dropped=1))
 
 
 def why_sentence(found: Why, language: Language) -> str:
@@ -25,13 +31,13 @@ def why_sentence(found: Why, language: Language) -> str:
     return sentence + words.end
 
 
-def why_text(found: Why, language: Language) -> str:
-    """Write the sentence, the steps, and what the slowest have more often."""
+def why_view(found: Why, language: Language) -> Group:
+    """Return the sentence, the steps, and what the slowest have more often."""
     words = TEXTS[language].why
-    lines = [why_sentence(found, language)]
+    first: list[RenderableType] = [Text(why_sentence(found, language), style="bold")]
     if not found.enough:
-        lines.append(words.too_few.format(count=found.count, needed=found.needed))
-    lines.append(
+        first.append(words.too_few.format(count=found.count, needed=found.needed))
+    first.append(
         words.groups.format(
             tail_count=found.tail.count,
             tail_mean=duration(found.tail.mean),
@@ -51,15 +57,15 @@ def why_text(found: Why, language: Language) -> str:
         )
         for part in shown
     ]
-    lines += ["", table(words.columns, rows, left=(0,)).rstrip("\n")]
+    steps: list[RenderableType] = [Table(words.columns, _COLUMNS, rows, language)]
     if len(found.parts) > len(shown):
-        lines.append(words.more.format(count=len(found.parts) - len(shown)))
+        steps.append(words.more.format(count=len(found.parts) - len(shown)))
+    blocks = [first, steps]
     if found.attributes:
         values = [
-            (escape(one.name), escape(one.value), f"{one.tail:.0%}", f"{one.typical:.0%}", f"{one.p:.1g}")
-            for one in found.attributes
+            (one.name, one.value, f"{one.tail:.0%}", f"{one.typical:.0%}", f"{one.p:.1g}") for one in found.attributes
         ]
-        lines += ["", words.attributes, table(words.attribute_columns, values, left=(0, 1)).rstrip("\n")]
+        blocks.append([words.attributes, Table(words.attribute_columns, _ATTRIBUTE_COLUMNS, values, language)])
     elif found.enough:
-        lines += ["", words.no_attributes]
-    return "\n".join(lines) + "\n"
+        blocks.append([words.no_attributes])
+    return paragraphs([*blocks, *unused_blocks(found.unused, language)])

@@ -1,13 +1,15 @@
 """Reports as text."""
 
 import pytest
+from rich.cells import cell_len
 
 from perftrace.analysis import report as analysis
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.sources.base import ReadCounters, Reading
-from perftrace.views.report import report_text
-from perftrace.views.table import MAX_NAME, duration, shorten, table, width
+from perftrace.views.console import plain_text
+from perftrace.views.report import report_view
+from perftrace.views.text import MAX_NAME, duration, shorten
 
 
 def report(records, unfinished=(), **options):
@@ -29,23 +31,11 @@ def test_a_duration_has_the_unit_that_suits_it(seconds, text):
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("操作", 4), ("é", 1), ("e\u0301", 1), ("ａ", 2), ("◀", 1)])
-def test_east_asian_characters_take_two_columns(text, columns):
-    """And combining ones none."""
-    assert width(text) == columns
-
-
-def test_columns_line_up_whatever_the_characters():
-    """The last column begins at the same place in each line."""
-    text = table(("操作", "次数", "x"), [("a", "1", "end"), ("按钮", "123", "end"), ("b", "2")], left=(0, 2))
-    assert text == "操作  次数  x\na        1  end\n按钮   123  end\nb        2\n"
-
-
 @pytest.mark.parametrize("text", ["x" * 500, "操" * 500, "短", "a\nb\x1b[31m"])
 def test_a_name_fits_into_the_table(text):
     """Its middle is left out, and it cannot steer the terminal."""
     short = shorten(text)
-    assert width(short) <= MAX_NAME
+    assert cell_len(short) <= MAX_NAME
     assert short.isprintable()
     assert short[0] == text[0]
 
@@ -55,7 +45,7 @@ def test_the_whole_report():
     marks = [("get_user", "", 51 * MS, NO_ATTRIBUTES)]
     done = Record("click", given_id="click_1", duration_ns=115 * MS, checkpoints=marks, outcome="error")
     hanging = [Record("click", given_id=f"click_{n}", outcome=None, checkpoints=marks[: n % 2]) for n in range(2, 15)]
-    text = report_text(report([done], hanging), ReadCounters(20, 17, 1, [("a.log", 3)]), "en")
+    text = plain_text(report_view(report([done], hanging), ReadCounters(20, 17, 1, [("a.log", 3)]), "en"))
     assert (
         text
         == """\

@@ -2,13 +2,14 @@
 
 from perftrace.analysis.trace import whole
 from perftrace.analysis.trees import Forest
-from perftrace.views.waterfall import waterfall_text
+from perftrace.views.console import plain_text
+from perftrace.views.waterfall import waterfall_view
 from tests.analysis.test_critical_path import run
 
 
 def draw(*records, language="en"):
     (root,) = Forest(records).roots
-    return waterfall_text(whole(root), language)
+    return plain_text(waterfall_view(whole(root), language))
 
 
 def test_bars_are_heavy_where_the_end_waited_for_them_and_cut_at_checkpoints():
@@ -28,12 +29,12 @@ def test_bars_are_heavy_where_the_end_waited_for_them_and_cut_at_checkpoints():
         "  late   200ms  |                                        ────────  error  (nobody waits for it)\n"
         "\n"
         "Critical path:\n"
-        "     200ms   41.7%  fetch.(end)\n"
-        "     180ms   37.5%  buy.(end)\n"
-        "     100ms   20.8%  buy.a\n"
+        "     200ms  41.7%  fetch.(end)\n"
+        "     180ms  37.5%  buy.(end)\n"
+        "     100ms  20.8%  buy.a\n"
         "\n"
         "Own time between children:\n"
-        "     100ms  +0ms\n"
+        "     100ms    +0ms\n"
         "     180ms  +300ms\n"
     )
 
