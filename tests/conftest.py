@@ -83,3 +83,9 @@ def clock():
 def records(clock):
     with capture(clock=clock, ids=CountingIds()) as records:
         yield records
+
+
+@pytest.fixture
+def english(monkeypatch):
+    """Let commands speak English, whatever the log's language."""
+    monkeypatch.setenv("PERFTRACE_LANGUAGE", "en")

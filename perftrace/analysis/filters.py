@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from perftrace.core.record import Record
+from perftrace.messages import Message
 from perftrace.sources.base import Reading
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -91,15 +92,14 @@ def parse_time(text: str, now: float | None = None) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
-        accepted = "2h, 7d, 2026-11-01, 2026-11-01T09:30+08:00 or unix seconds"
-        raise ValueError(f"not a time: {text!r}; write {accepted}") from None
+        raise ValueError(Message("not_a_time", text=text)) from None
 
 
 def parse_condition(text: str) -> tuple[str, str]:
     """Read `name=value`; raises ValueError."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"not a condition: {text!r}; write name=value, as in size=large or key=user_42")
+        raise ValueError(Message("not_a_condition", text=text))
     return name, value
 
 
@@ -112,8 +112,8 @@ def parse_group(text: str, now: float | None = None) -> RecordFilter:
         return RecordFilter(where=(parse_condition(text),))
     start, dots, end = text.partition("..")
     if not dots or not (start or end):
-        raise ValueError(f"neither a time range nor a condition: {text!r}; write START..END or name=value")
+        raise ValueError(Message("not_a_group", text=text))
     since, until = (parse_time(side, now) if side else None for side in (start, end))
     if since is not None and until is not None and since >= until:
-        raise ValueError(f"the time range {text!r} ends before it starts")
+        raise ValueError(Message("range_reversed", text=text))
     return RecordFilter(since=since, until=until)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from perftrace.analysis.bootstrap import WeightedSample
 from perftrace.analysis.change_points import MAX_LENGTH, MIN_LENGTH, change_points
 from perftrace.core.record import Record
+from perftrace.messages import Message
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -121,7 +122,7 @@ def trend(records: Iterable[Record], window: float | None = None) -> Trend:
             window = math.ceil((last - first) / 1e9 / (MOST - 1) / _DAY) * float(_DAY)
     count = _count(first, last, window)
     if count > MAX_LENGTH:
-        raise ValueError(f"{count} windows of {window:g} s are too many (at most {MAX_LENGTH}); choose longer ones")
+        raise ValueError(Message("too_many_windows", count=count, window=window, most=MAX_LENGTH))
     start = math.floor(first / 1e9 / window)
     by_time = sorted(operations, key=lambda name: (-sum(operations[name].lengths), name))
     return Trend(window, [_operation(name, operations[name], start, count, window) for name in by_time])

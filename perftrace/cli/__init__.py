@@ -1,15 +1,15 @@
 """The command line: one file a command."""
 
-import argparse
+import contextlib
 import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import get_args
 
+from perftrace.cli.parser import Commands, Parser
 from perftrace.formats.languages import chosen_language
-from perftrace.messages import Language
+from perftrace.messages import TEXTS, Language
 
 COMMANDS = {
     "report": "report",
@@ -37,40 +37,42 @@ cost twice to nine times the CPU, by machine."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 all is well, 1 it found what it looked for, 2 something went wrong."""
-    parser = argparse.ArgumentParser(
-        prog="perftrace", description="Tells why a bot or async service is slow, and which step to fix first."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print data in place of text")
-    common.add_argument(
-        "--language",
-        choices=get_args(Language),
-        default=chosen_language(),
-        help="of the text (default: PERFTRACE_LANGUAGE, the locale's, that of the log, zh)",
-    )
     for variable in _ONE_THREAD:
         os.environ.setdefault(variable, "1")
     given = sys.argv[1:] if arguments is None else list(arguments)
+    default = chosen_language()
+    language = _asked_language(given) or default or "zh"
+    parser = Parser(prog="perftrace", description=TEXTS[language].help.program, language=language)
+    commands = Commands(parser, language, default)
     for name in given[:1] if given and given[0] in COMMANDS else COMMANDS:
-        importlib.import_module(f"perftrace.cli.{COMMANDS[name]}").add_to(commands, common)
+        importlib.import_module(f"perftrace.cli.{COMMANDS[name]}").add_to(commands)
     options = parser.parse_args(given)
     _accept_any_character()
     thresholds = gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
-        status = int(options.run(options))
+        with contextlib.ExitStack() as options.cleanup:
+            status = int(options.run(options))
         print(end="", flush=True)
         return status
     except BrokenPipeError:  # `| head` has seen enough; at exit Python would flush into it once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # what was shown of the progress
         return 130
     finally:
         gc.set_threshold(*thresholds)
+
+
+def _asked_language(arguments: Sequence[str]) -> Language | None:
+    """Return the language that `--language` names, for the help and for what is wrong with other options."""
+    texts = [*arguments, ""]
+    for at, text in enumerate(arguments):
+        name, equals, value = text.partition("=")
+        if name == "--language":
+            wanted = value if equals else texts[at + 1]
+            return next((language for language in TEXTS if language == wanted), None)
+    return None
 
 
 def _accept_any_character() -> None:

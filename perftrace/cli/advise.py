@@ -6,30 +6,24 @@ import json
 
 from perftrace.analysis.advice import advise
 from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
+from perftrace.cli.parser import Commands
 from perftrace.views.advice import advice_view, finding_text
 from perftrace.views.console import write
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "advise",
-        parents=[common],
-        help="what to change first, with what it would save",
-        description="Looks for patterns that cost time (repeated lookups, N+1, sequential awaits, slow or retried "
-        "calls, blocking steps, cold starts, stalls), replays the traces without each, and ranks by what is saved.",
-    )
-    parser.set_defaults(run=run)
-    add_sources(parser)
+    parser = commands.add("advise", run)
+    add_sources(parser, commands)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    if not needs_numpy("advise"):
+    if not needs_numpy(options):
         return 2
-    source = open_source(options.files)
+    source = open_source(options)
     found = advise(source)
-    status = report_read_errors(source, options.files)
+    status = report_read_errors(options, source)
     if not source.counters.used:
         return status
     if options.json:

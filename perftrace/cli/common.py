@@ -8,77 +8,65 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
 from perftrace.analysis.filters import RecordFilter, parse_condition, parse_time
+from perftrace.cli.parser import Commands, Parser, argument
 from perftrace.formats.line import escape
-from perftrace.messages import Language
+from perftrace.messages import Language, Message, in_language
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.files import FileSource
 
 _MAX_NAMED = 5
+_PROGRESS_SECONDS = 0.2
 
 
-def add_sources(parser: argparse.ArgumentParser) -> None:
+def add_sources(parser: Parser, commands: Commands) -> None:
     """Add the argument for sources to a command."""
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="a log file, JSON lines, a trace directory, OTLP, a Chrome trace, or - for standard input",
-    )
+    parser.option("files", nargs="+", metavar="FILE", help=commands.words.files)
 
 
-def add_selection(parser: argparse.ArgumentParser, *, operation: bool = True) -> None:
-    """Add the options that select a part of the sources.
-
-    operation: whether by operation, too.
-    """
-    if operation:
-        parser.add_argument("--operation", metavar="NAME", help="of this one only")
-    parser.add_argument(
-        "--since", type=_time, metavar="TIME", help="runs that started then or later: 2h, 7d, 2026-11-01, unix seconds"
-    )
-    parser.add_argument("--until", type=_time, metavar="TIME", help="runs that started before then")
-    parser.add_argument(
-        "--where",
-        type=_condition,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="runs with this attribute, key or outcome; may be given more than once",
-    )
+def add_selection(parser: Parser, commands: Commands) -> None:
+    """Add the options that select a part of the sources."""
+    words = commands.words
+    time_of, condition_of = argument(parse_time, commands.language), argument(parse_condition, commands.language)
+    parser.option("--operation", metavar="NAME", help=words.operation)
+    parser.option("--since", type=time_of, metavar="TIME", help=words.since)
+    parser.option("--until", type=time_of, metavar="TIME", help=words.until)
+    parser.option("--where", type=condition_of, action="append", default=[], metavar="NAME=VALUE", help=words.where)
 
 
 def selection_of(options: argparse.Namespace) -> RecordFilter:
     """Return what the options select."""
-    return RecordFilter(getattr(options, "operation", None), options.since, options.until, tuple(options.where))
+    return RecordFilter(options.operation, options.since, options.until, tuple(options.where))
 
 
-def nothing_left() -> int:
+def complain(options: argparse.Namespace, found: object, source: FileSource | None = None) -> None:
+    """Print an error or a note on standard error, in the language of the command."""
+    print(f"perftrace: {in_language(found, language_of(options, source))}", file=sys.stderr)
+
+
+def nothing_left(options: argparse.Namespace, source: FileSource) -> int:
     """Report that no record of the source is selected; return the exit status."""
-    print("perftrace: no record is left: see --operation, --since, --until and --where", file=sys.stderr)
+    complain(options, Message("no_record_left"), source)
     return 1
 
 
-def _time(text: str) -> float:
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def open_source(
+    options: argparse.Namespace, files: Sequence[str] | None = None, aggregates: RunAggregates | None = None
+) -> FileSource:
+    """Open what a command names; where reading takes long, a terminal shows how far it is.
 
-
-def _condition(text: str) -> tuple[str, str]:
-    try:
-        return parse_condition(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def open_source(files: Sequence[str], aggregates: RunAggregates | None = None) -> FileSource:
-    """Open what a command names; where reading takes long, a terminal shows how far it is."""
-    source = FileSource(files, aggregates)
+    files: in place of the command's own.
+    """
+    paths = options.files if files is None else files
+    source = FileSource(paths, aggregates)
     if sys.stderr.isatty():
-        source.on_progress = _Progress(files)
+        progress = _Progress(paths)
+        options.cleanup.callback(progress.stop)
+        source.on_progress = progress
     return source
 
 
@@ -87,42 +75,53 @@ class _Progress:
 
     def __init__(self, files: Sequence[str]) -> None:
         sizes = [os.path.getsize(file) for file in files if os.path.isfile(file)]
+        # Nothing refreshes it by itself: a thread would be in the way of the processes that read.
+        self._progress = Progress(
+            TextColumn("perftrace"),
+            BarColumn(),
+            DownloadColumn(),
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._size = sum(sizes) if len(sizes) == len(files) else 0
         """Of all, if it is known."""
+        self._task = self._progress.add_task("", total=self._size or None)
         self._read = 0
         self._next = time.monotonic() + 1
-        self._is_shown = False
 
     def __call__(self, read: int) -> None:
         self._read += read
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + 0.2
+        self._next = now + _PROGRESS_SECONDS
         # Of a gzipped file less is known to be there than is read.
-        share = f" of {self._size / 1e6:.0f}" if self._read <= self._size else ""
-        print(f"\r\x1b[Kperftrace: {self._read / 1e6:.0f}{share} MB read", end="", file=sys.stderr, flush=True)
-        self._is_shown = True
+        total = max(self._size, self._read) if self._size else None
+        self._progress.update(self._task, completed=self._read, total=total)
+        self._progress.start()
+        self._progress.refresh()
 
-    def wipe(self) -> None:
-        """Leave the line as it was."""
-        if self._is_shown:
-            self._is_shown = False
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        self._progress.stop()
 
 
-def report_read_errors(source: FileSource, files: Sequence[str]) -> int:
+def report_read_errors(options: argparse.Namespace, source: FileSource, files: Sequence[str] | None = None) -> int:
     """Report on standard error what could not be read; return the exit status, 2 where that is anything or all.
 
-    Call it when the source has been read.
+    Call it when the source has been read. files: in place of the command's own.
     """
     if isinstance(source.on_progress, _Progress):
-        source.on_progress.wipe()
+        source.on_progress.stop()
     for error in source.errors:
-        print(f"perftrace: {error}", file=sys.stderr)
-    _tell_of_skipped(source.counters)
+        complain(options, error, source)
+    for note in _left_out(source.counters):
+        complain(options, note, source)
     if not source.counters.used and not source.errors:
-        print(f"perftrace: {_nothing(files, source.counters)}", file=sys.stderr)
+        complain(options, _nothing(options.files if files is None else files, source.counters), source)
     return 2 if source.errors or not source.counters.used else 0
 
 
@@ -146,35 +145,37 @@ def json_envelope(command: str, counters: ReadCounters, **found: Any) -> dict[st
     return {"v": 1, "command": command, "source": read, **found}
 
 
-def _tell_of_skipped(counters: ReadCounters) -> None:
-    """Report what was left out on purpose."""
-    if counters.newer:
-        print(
-            f"perftrace: {counters.newer} lines were written by a newer perftrace; upgrade to read them",
-            file=sys.stderr,
-        )
+def _left_out(counters: ReadCounters) -> list[Message]:
+    """Return what was left out on purpose."""
+    notes = [Message("newer_lines", count=counters.newer)] if counters.newer else []
     if counters.skipped:
         names = ", ".join(escape(name) for name in counters.skipped[:_MAX_NAMED])
-        more = f" and {len(counters.skipped) - _MAX_NAMED} more" if len(counters.skipped) > _MAX_NAMED else ""
-        print(f"perftrace: passed over, as they hold no records: {names}{more}", file=sys.stderr)
+        more = len(counters.skipped) - _MAX_NAMED
+        notes.append(
+            Message("passed_over_more", names=names, more=more) if more > 0 else Message("passed_over", names=names)
+        )
+    return notes
 
 
-def _nothing(files: Sequence[str], counters: ReadCounters) -> str:
-    """Return one line that says why there is nothing to report."""
+def _nothing(files: Sequence[str], counters: ReadCounters) -> Message:
+    """Return why there is nothing to report."""
     names = ", ".join(files)
     if not counters.lines:
-        return f"{names}: empty"
+        return Message("empty", names=names)
     if not counters.not_understood:
-        return f"{names}: no line of perftrace among {counters.lines} lines"
+        return Message("no_line", names=names, lines=counters.lines)
     file, line = counters.first_not_understood[0]
-    return (
-        f"{names}: none of the {counters.not_understood} lines of perftrace is understood; the first is {file}:{line}"
-    )
+    return Message("none_understood", names=names, count=counters.not_understood, file=file, line=line)
 
 
-def needs_numpy(command: str) -> bool:
-    """Report whether numpy is there; if not, say what helps."""
+def needs_numpy(options: argparse.Namespace) -> bool:
+    """Report whether numpy is there; if not, print what helps."""
     if importlib.util.find_spec("numpy") is not None:
         return True
-    print(f"perftrace: {command} needs numpy: pip install 'perftrace-toolkit[analysis]'", file=sys.stderr)
+    complain(options, Message("needs_numpy", command=options.command))
     return False
+
+
+def os_error(error: BaseException) -> object:
+    """Return what an error of the system says without its number and its file; any other as it is."""
+    return (isinstance(error, OSError) and error.strerror) or error

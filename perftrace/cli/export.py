@@ -13,14 +13,18 @@ from pathlib import Path
 from perftrace.cli.common import (
     add_selection,
     add_sources,
+    complain,
     language_of,
     nothing_left,
     open_source,
+    os_error,
     report_read_errors,
     selection_of,
 )
+from perftrace.cli.parser import Commands
 from perftrace.core.record import Record
 from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
+from perftrace.messages import Message
 from perftrace.sinks.otlp import OtlpSink
 from perftrace.sources.files import FileSource
 from perftrace.store import parquet
@@ -29,26 +33,15 @@ _BATCH = 1000
 """Records of one OTLP message."""
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "export",
-        parents=[common],
-        help="records in the form of another tool",
-        description="Writes records in the form of another tool: OTLP for OpenTelemetry's backends, perfetto for "
-        "ui.perfetto.dev and chrome://tracing, speedscope, Parquet.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("--to", required=True, choices=FORMATS, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
-    parser.add_argument(
-        "-o",
-        "--output",
-        default="-",
-        metavar="FILE",
-        help="where to; - for standard output (default); with --to otlp also a receiver's URL",
-    )
-    add_sources(parser)
-    add_selection(parser)
+    parser = commands.add("export", run)
+    words = commands.words
+    formats = words.export_to.format(formats=", ".join(FORMATS))
+    parser.option("--to", required=True, choices=FORMATS, metavar="FORMAT", help=formats)
+    parser.option("-o", "--output", default="-", metavar="FILE", help=words.export_output)
+    add_sources(parser, commands)
+    add_selection(parser, commands)
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
@@ -105,9 +98,9 @@ _BINARY = ("otlp", "parquet")
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if options.output == "-" and options.to in _BINARY and sys.stdout.isatty():
-        print(f"perftrace: {options.to} is no text for a terminal: name a file with --output", file=sys.stderr)
+        complain(options, Message("binary_on_terminal", format=options.to))
         return 2
-    source = open_source(options.files)
+    source = open_source(options)
     counted = _Counted(selection_of(options).filter(source))
     if options.output.startswith(("http://", "https://")):
         return _send(options, source, counted)
@@ -118,12 +111,12 @@ def run(options: argparse.Namespace) -> int:
             if not counted.count:
                 raise _NothingError
     except _NothingError:
-        status = report_read_errors(source, options.files)
-        return status or nothing_left()
+        status = report_read_errors(options, source)
+        return status or nothing_left(options, source)
     except BrokenPipeError:
         raise
     except (OSError, ImportError) as error:
-        print(f"perftrace: {options.output}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        complain(options, Message("in_place", place=options.output, error=os_error(error)), source)
         return 2
     return _tell_of_all(options, source, counted)
 
@@ -131,31 +124,31 @@ def run(options: argparse.Namespace) -> int:
 def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") -> int:
     """Send records to a receiver."""
     if options.to != "otlp":
-        print(f"perftrace: {options.to} goes to a file; to a receiver goes --to otlp", file=sys.stderr)
+        complain(options, Message("not_to_a_receiver", format=options.to))
         return 2
     try:
         sink = OtlpSink(options.output)
     except (ValueError, ImportError) as error:
-        print(f"perftrace: {error}", file=sys.stderr)
+        complain(options, error)
         return 2
     sink.language = language_of(options, source)
     for batch in _batches(counted):
         sink.batch(batch)
     sink.close(5.0)
     if not counted.count:
-        return report_read_errors(source, options.files) or nothing_left()
+        return report_read_errors(options, source) or nothing_left(options, source)
     status = _tell_of_all(options, source, counted)
     lost = {reason: count for reason, count in sink.dropped().items() if count}
     for reason, count in lost.items():
-        print(f"perftrace: {count} of {counted.count} records {reason}", file=sys.stderr)
+        complain(options, Message("lost", lost=count, count=counted.count, reason=reason), source)
     return 2 if lost else status
 
 
 def _tell_of_all(options: argparse.Namespace, source: FileSource, counted: "_Counted") -> int:
     """Report what was written and what was not; return the exit status."""
-    status = report_read_errors(source, options.files)
+    status = report_read_errors(options, source)
     if source.unfinished:
-        print(f"perftrace: {len(source.unfinished)} runs that never ended are left out", file=sys.stderr)
+        complain(options, Message("unfinished", count=len(source.unfinished)), source)
     if options.json and options.output != "-":
         written = {"v": 1, "command": "export", "to": options.to, "output": options.output, "records": counted.count}
         print(json.dumps(written, ensure_ascii=False))

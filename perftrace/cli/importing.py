@@ -2,21 +2,23 @@
 
 import argparse
 import json
-import sys
 from itertools import islice
 
 from perftrace.cli.common import (
     add_selection,
     add_sources,
+    complain,
     json_envelope,
     language_of,
     nothing_left,
     open_source,
+    os_error,
     report_read_errors,
     selection_of,
 )
+from perftrace.cli.parser import Commands, argument
 from perftrace.core.sink import Sink
-from perftrace.messages import TEXTS
+from perftrace.messages import TEXTS, Message
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.store.directory import DirectorySink
 
@@ -24,34 +26,26 @@ _BATCH = 1000
 _KINDS = {"store": DirectorySink, "jsonl": JsonLinesSink}
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "import",
-        parents=[common],
-        help="other tools' traces as records of a store",
-        description="Reads logs and other tools' traces, OTLP as JSON or protobuf and Chrome's, and adds the records "
-        "to a trace directory or a file of JSON lines. All commands read such traces directly, too.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument(
-        "--to", required=True, type=_target, metavar="SINK", help="store:DIR or jsonl:PATH, as in configure"
-    )
-    add_sources(parser)
-    add_selection(parser)
+    parser = commands.add("import", run)
+    target = argument(_target, commands.language)
+    parser.option("--to", required=True, type=target, metavar="SINK", help=commands.words.import_to)
+    add_sources(parser, commands)
+    add_selection(parser, commands)
 
 
 def _target(text: str) -> tuple[str, str]:
     kind, _, path = text.partition(":")
     if kind not in _KINDS or not path:
-        raise argparse.ArgumentTypeError(f"{text!r}: write store:DIR or jsonl:PATH")
+        raise ValueError(Message("not_a_target", text=text))
     return kind, path
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     kind, path = options.to
-    source = open_source(options.files)
+    source = open_source(options)
     records = iter(selection_of(options).filter(source))
     count, sink = 0, None
     try:
@@ -61,17 +55,17 @@ def run(options: argparse.Namespace) -> int:
             written = sink.batch(batch)
             count += written
             if written < len(batch):
-                raise OSError(f"full: only the first {count} records were written")
+                raise OSError(Message("full", count=count))
     except (OSError, ImportError) as error:
-        print(f"perftrace: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        complain(options, Message("in_place", place=path, error=os_error(error)), source)
         return 2
     finally:
         _close(sink)
-    status = report_read_errors(source, options.files)
+    status = report_read_errors(options, source)
     if not count:
-        return status or nothing_left()
+        return status or nothing_left(options, source)
     if source.unfinished:
-        print(f"perftrace: {len(source.unfinished)} runs that never ended are left out", file=sys.stderr)
+        complain(options, Message("unfinished", count=len(source.unfinished)), source)
     if options.json:
         print(json.dumps(json_envelope("import", source.counters, records=count, to=path), ensure_ascii=False))
     else:

@@ -16,30 +16,20 @@ from perftrace.cli.common import (
     report_read_errors,
     selection_of,
 )
+from perftrace.cli.parser import Commands
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.views.console import write
 from perftrace.views.report import report_view
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "report",
-        parents=[common],
-        help="operations by total time, their segments, the bottleneck",
-        description="Reads log files with perftrace's lines among any others, JSON lines and trace directories, and "
-        "prints operations by total time, their segments with the bottleneck marked, failures by type, the slowest "
-        "runs, and what never ended. `self` is without called operations of the same process, `running` the share of "
-        "time in which code held a thread, `share` of an operation that of the own time of all. Exit status 1 if no "
-        "record is selected, 2 if a file could not be read or nothing of perftrace's was in it.",
-    )
-    parser.set_defaults(run=run)
-    add_sources(parser)
-    add_selection(parser)
-    parser.add_argument(
-        "--by", metavar="NAME", help="group each operation's runs by an attribute, a key, outcome, error_type or pid"
-    )
-    parser.add_argument("--sort", choices=ORDERS, default="total", help="order of operations (default: %(default)s)")
+    parser = commands.add("report", run)
+    add_sources(parser, commands)
+    add_selection(parser, commands)
+    words = commands.words
+    parser.option("--by", metavar="NAME", help=words.by)
+    parser.option("--sort", choices=ORDERS, default="total", help=words.sort.format(default="total"))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,13 +37,13 @@ def run(options: argparse.Namespace) -> int:
     selection = selection_of(options)
     # To look at single runs takes records.
     aggregates = RunAggregates(SLOWEST) if selection == RecordFilter() and options.by is None else None
-    source = open_source(options.files, aggregates)
+    source = open_source(options, aggregates=aggregates)
     found = report(selection.filter_reading(source.reading()), by=options.by, order=options.sort)
-    status = report_read_errors(source, options.files)
+    status = report_read_errors(options, source)
     if not source.counters.used:
         return status
     if not found.operations:
-        return status or nothing_left()
+        return status or nothing_left(options, source)
     if options.json:
         print(json.dumps(json_envelope("report", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
     else:

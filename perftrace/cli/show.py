@@ -2,38 +2,33 @@
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from perftrace.analysis.trace import TraceDetail, find
-from perftrace.cli.common import add_sources, json_envelope, language_of, open_source, report_read_errors
+from perftrace.cli.common import add_sources, complain, json_envelope, language_of, open_source, report_read_errors
+from perftrace.cli.parser import Commands
 from perftrace.formats.line import escape
+from perftrace.messages import Message
 from perftrace.views.console import paragraphs, write
 from perftrace.views.waterfall import waterfall_view
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "show",
-        parents=[common],
-        help="one trace as a waterfall, its critical path marked",
-        description="Draws the trace that has the given operation, trace or span id. Exit status 1 if there is none.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("id", metavar="ID", help="an operation id, as in the log and in reports, or a trace or span id")
-    add_sources(parser)
+    parser = commands.add("show", run)
+    parser.option("id", metavar="ID", help=commands.words.id)
+    add_sources(parser, commands)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = open_source(options.files)
+    source = open_source(options)
     found = find(source, options.id)
-    status = report_read_errors(source, options.files)
+    status = report_read_errors(options, source)
     if not source.counters.used:
         return status
     if not found:
-        print(f"perftrace: no run and no trace has the id {escape(options.id)}", file=sys.stderr)
+        complain(options, Message("no_id", id=escape(options.id)), source)
         return status or 1
     if options.json:
         spans = [span for one in found for span in _spans(one)]

@@ -15,38 +15,36 @@ from perftrace.cli.common import (
     report_read_errors,
     selection_of,
 )
+from perftrace.cli.parser import Commands, argument
+from perftrace.messages import Message
 from perftrace.views.console import write
 from perftrace.views.report import runs_table
 
+_COUNT = 10
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "slowest",
-        parents=[common],
-        help="the slowest runs",
-        description="Lists the runs that took longest, with the segment that took most of each.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("--count", type=_count, default=10, metavar="N", help="how many (default: %(default)s)")
-    add_sources(parser)
-    add_selection(parser)
+    parser = commands.add("slowest", run)
+    text = commands.words.how_many.format(default=_COUNT)
+    parser.option("--count", type=argument(_count, commands.language), default=_COUNT, metavar="N", help=text)
+    add_sources(parser, commands)
+    add_selection(parser, commands)
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(text)
-    return count
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(Message("not_a_count", text=text))
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = open_source(options.files)
+    source = open_source(options)
     found = report(selection_of(options).filter_reading(source.reading()), slowest=options.count).slowest
-    status = report_read_errors(source, options.files)
+    status = report_read_errors(options, source)
     if source.counters.used and not found:
-        return status or nothing_left()
+        return status or nothing_left(options, source)
     if source.counters.used:
         if options.json:
             runs = [dataclasses.asdict(one) for one in found]

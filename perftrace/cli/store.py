@@ -3,11 +3,13 @@
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from perftrace.cli.common import language_of
+from perftrace.cli.common import complain, language_of, os_error
+from perftrace.cli.parser import Commands, argument
+from perftrace.messages import Message
 from perftrace.store.compaction import compact
 from perftrace.store.integrity import check
 from perftrace.store.inventory import inventory
@@ -15,64 +17,42 @@ from perftrace.store.pruning import parse_age, parse_size, prune
 from perftrace.views import store as views
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "store", help="look after a trace directory: count, compact, prune, check", description=__doc__
-    )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, parents=[common], help=text, description=text)
-        action.add_argument("folder", metavar="DIR", help="the trace directory, as in store:DIR")
-        action.set_defaults(run=lambda options: _guarded(run, options))
-        return action
-
-    add("stats", _stats, "Counts files, records and bytes.")
-    add("compact", _compact, "Turns the files of processes that are gone into Parquet, while bots write.")
-    add("check", _check, "Reads everything; exit status 1 if anything is damaged, torn or too new.")
-    pruning = add("prune", _prune, "Removes the oldest files, whole ones, that nobody writes to.")
-    pruning.add_argument("--max-age", type=_argument(parse_age), metavar="AGE", help="of the newest record, as 30d")
-    pruning.add_argument("--max-size", type=_argument(parse_size), metavar="SIZE", help="of all files, as 1GB")
-
-
-def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Pass the text of a ValueError through argparse."""
-
-    def parsed(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed
+    words = commands.words
+    add = commands.add_group("store")
+    parsers = {name: add(name, partial(_guarded, run)) for name, run in _ACTIONS.items()}
+    for parser in parsers.values():
+        parser.option("folder", metavar="DIR", help=words.folder)
+    age, size = argument(parse_age, commands.language), argument(parse_size, commands.language)
+    parsers["prune"].option("--max-age", type=age, metavar="AGE", help=words.max_age)
+    parsers["prune"].option("--max-size", type=size, metavar="SIZE", help=words.max_size)
 
 
 def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Return one line that says why the folder cannot be worked on."""
+    """Print one line that says why the folder cannot be worked on."""
     try:
         return run(options)
     except (OSError, ImportError) as error:
-        why = getattr(error, "strerror", None) or error
-        print(f"perftrace: {options.folder}: {why}", file=sys.stderr)
+        complain(options, Message("in_place", place=options.folder, error=os_error(error)))
         return 2
 
 
 def _stats(options: argparse.Namespace) -> int:
     found = inventory(options.folder)
     _answer(options, dataclasses.asdict(found), views.stats_text(found, language_of(options)))
-    return _tell(found.errors)
+    return _tell(options, found.errors)
 
 
 def _compact(options: argparse.Namespace) -> int:
     done = compact(options.folder)
     _answer(options, dataclasses.asdict(done), views.compact_text(done, language_of(options)))
-    return _tell(done.errors)
+    return _tell(options, done.errors)
 
 
 def _prune(options: argparse.Namespace) -> int:
     if options.max_age is options.max_size is None:
-        print("perftrace: prune needs --max-age, such as 30d, or --max-size, such as 1GB, or both", file=sys.stderr)
+        complain(options, Message("prune_what"))
         return 2
     done = prune(options.folder, max_age=options.max_age, max_bytes=options.max_size)
     _answer(options, dataclasses.asdict(done), views.prune_text(done, language_of(options)))
@@ -93,7 +73,10 @@ def _answer(options: argparse.Namespace, data: dict[str, Any], text: str) -> Non
         print(text, end="")
 
 
-def _tell(errors: list[str]) -> int:
+def _tell(options: argparse.Namespace, errors: list[str]) -> int:
     for error in errors:
-        print(f"perftrace: {error}", file=sys.stderr)
+        complain(options, error)
     return 2 if errors else 0
+
+
+_ACTIONS = {"stats": _stats, "compact": _compact, "check": _check, "prune": _prune}

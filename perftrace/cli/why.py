@@ -1,46 +1,47 @@
 """`perftrace why OPERATION SOURCE...`: what makes the slow ones slow."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
-import sys
 
 from perftrace.analysis.why import TAIL, TYPICAL, why
-from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
+from perftrace.cli.common import (
+    add_sources,
+    complain,
+    json_envelope,
+    language_of,
+    needs_numpy,
+    open_source,
+    report_read_errors,
+)
+from perftrace.cli.parser import Commands, argument
 from perftrace.formats.line import escape
+from perftrace.messages import Message
 from perftrace.views.console import write
 from perftrace.views.why import why_sentence, why_view
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser(
-        "why",
-        parents=[common],
-        help="what makes the slow runs of an operation slow",
-        description="Holds the slowest runs of an operation against the typical ones: which steps of the critical path "
-        "take longer, and which attributes and keys the slowest have more often. Exit status 1 if the operation is "
-        "not in the source.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("operation", metavar="OPERATION", help="its name, as in the report")
-    add_sources(parser)
-    parser.add_argument(
-        "--tail", type=_tail, default=TAIL, metavar="P", help="where slow begins, as in 0.99 (default: %(default)s)"
-    )
+    parser = commands.add("why", run)
+    parser.option("operation", metavar="OPERATION", help=commands.words.name)
+    add_sources(parser, commands)
+    tail = argument(_tail, commands.language)
+    parser.option("--tail", type=tail, default=TAIL, metavar="P", help=commands.words.tail.format(default=TAIL))
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    if not needs_numpy("why"):
+    if not needs_numpy(options):
         return 2
-    source = open_source(options.files)
+    source = open_source(options)
     found = why(source, options.operation, options.tail)
-    status = report_read_errors(source, options.files)
+    status = report_read_errors(options, source)
     if not source.counters.used:
         return status
     if not found.count:
-        print(f"perftrace: no run of an operation {escape(options.operation)}", file=sys.stderr)
+        complain(options, Message("no_operation", name=escape(options.operation)), source)
         return status or 1
     if options.json:
         data = json_envelope(
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tail(text: str) -> float:
-    number = float(text)
-    if not TYPICAL[1] < number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between {TYPICAL[1]} and 1")
-    return number
+    with contextlib.suppress(ValueError):
+        if TYPICAL[1] < float(text) < 1:
+            return float(text)
+    raise ValueError(Message("not_a_tail", text=text, low=TYPICAL[1]))

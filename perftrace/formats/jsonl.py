@@ -14,6 +14,7 @@ from perftrace.core.record import Record
 from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome
 from perftrace.exceptions import NewerVersionError
+from perftrace.messages import Message
 
 VERSION = 1
 _BOUND = 1 << 63
@@ -152,7 +153,7 @@ def decode(line: bytes | str) -> Record:
         raise ValueError("no JSON object")
     version = fields.get("v")
     if type(version) is int and version > VERSION:
-        raise NewerVersionError(f"a record of version {version}; this reader knows {VERSION}")
+        raise NewerVersionError(Message("newer_records", version=version, known=VERSION))
     if version != VERSION or type(version) is not int:
         raise ValueError("no record: it has no version")
     return record_of(fields)

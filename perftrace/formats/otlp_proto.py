@@ -10,6 +10,7 @@ from typing import Any
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES, Scalar
 from perftrace.formats.otlp import SCOPE, Span, SpanEvent, escaped, span_of
+from perftrace.messages import Message
 
 _SAMPLED = 1
 _MAX_DEPTH = 20
@@ -27,9 +28,7 @@ def messages() -> SimpleNamespace:
         from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_service
         from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_service
     except ImportError:
-        raise ModuleNotFoundError(
-            "OTLP's protobuf needs opentelemetry-proto: pip install 'perftrace-toolkit[otlp]'", name="opentelemetry"
-        ) from None
+        raise ModuleNotFoundError(Message("needs_protobuf"), name="opentelemetry") from None
     return SimpleNamespace(
         Request=trace_service.ExportTraceServiceRequest,
         Response=trace_service.ExportTraceServiceResponse,
@@ -174,7 +173,7 @@ def decode(data: bytes) -> Iterator[Span]:
     try:
         request = types.Request.FromString(data)
     except DecodeError as error:
-        raise ValueError(f"no OTLP: {error}") from None
+        raise ValueError(Message("no_otlp", error=error)) from None
     for resource_spans in request.resource_spans:
         resource = _decoded(resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:

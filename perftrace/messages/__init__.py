@@ -1,9 +1,6 @@
-"""Texts for people: those of the command line, of its answers, and of perftrace's own warnings."""
+"""Texts for people: those of the command line, of its answers and errors, and of perftrace's own warnings."""
 
-from typing import Literal
+from perftrace.messages.message import TEXTS, Message, in_language
+from perftrace.messages.texts import Language
 
-from perftrace.messages import en, zh
-from perftrace.messages.texts import Texts
-
-Language = Literal["zh", "en"]
-TEXTS: dict[Language, Texts] = {"zh": zh.TEXTS, "en": en.TEXTS}
+__all__ = ["TEXTS", "Language", "Message", "in_language"]

@@ -1,6 +1,8 @@
 """What texts there are: the fields of each group, which both languages fill in."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Language = Literal["zh", "en"]
 
 
 class AdviceTexts(NamedTuple):
@@ -24,6 +26,99 @@ class CompareTexts(NamedTuple):
     only: str
     nothing: str
     method: str
+
+
+class ErrorTexts(NamedTuple):
+    """Errors and notes of the commands and of what they call; filled in by `Message`."""
+
+    in_place: str
+    not_found: str
+    no_trace_files: str
+    parquet_from_stdin: str
+    damaged_gzip: str
+    reader_killed: str
+    binary: str
+    too_large: str
+    inflates: str
+    damaged_json: str
+    damaged_json_at: str
+    cut_message: str
+    no_otlp: str
+    newer_records: str
+    bad_parquet: str
+    damaged_store: str
+    store_busy: str
+    not_all_taken: str
+    needs_duckdb: str
+    needs_protobuf: str
+    not_a_time: str
+    not_a_condition: str
+    not_a_group: str
+    range_reversed: str
+    too_many_windows: str
+    not_an_age: str
+    not_a_size: str
+    not_a_length: str
+    not_a_count: str
+    not_a_tail: str
+    below_zero: str
+    not_a_target: str
+    no_record_left: str
+    no_operation: str
+    no_id: str
+    stdin_once: str
+    needs_numpy: str
+    prune_what: str
+    binary_on_terminal: str
+    not_to_a_receiver: str
+    lost: str
+    full: str
+    empty: str
+    no_line: str
+    none_understood: str
+    newer_lines: str
+    passed_over: str
+    passed_over_more: str
+    unfinished: str
+
+
+class HelpTexts(NamedTuple):
+    """Texts of `--help`."""
+
+    program: str
+    usage: str
+    arguments: str
+    options: str
+    help: str
+    json: str
+    language: str
+    files: str
+    operation: str
+    since: str
+    until: str
+    where: str
+    by: str
+    sort: str
+    how_many: str
+    id: str
+    name: str
+    tail: str
+    window: str
+    before: str
+    after: str
+    within: str
+    fail_on: str
+    min_change: str
+    export_to: str
+    export_output: str
+    import_to: str
+    folder: str
+    max_age: str
+    max_size: str
+    commands: dict[str, str]
+    """By command: what it shows, in a few words."""
+    descriptions: dict[str, str]
+    """By command: what it does."""
 
 
 class ReportTexts(NamedTuple):
@@ -147,6 +242,8 @@ class Texts(NamedTuple):
 
     advice: AdviceTexts
     compare: CompareTexts
+    errors: ErrorTexts
+    help: HelpTexts
     report: ReportTexts
     store: StoreTexts
     table: TableTexts

@@ -7,6 +7,7 @@ from typing import Any
 
 from perftrace.core.record import Record
 from perftrace.formats.chrome import decode
+from perftrace.messages import Message
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.limits import LimitedReader
 
@@ -58,7 +59,7 @@ class _EventReader:
                 event, at = self._value(at)
                 yield event
         except (ValueError, RecursionError):
-            self.complaint = "cut or damaged" + (f" at character {at}, read up to there" if at else "")
+            self.complaint = Message("damaged_json_at", at=at) if at else Message("damaged_json")
 
     def _value(self, at: int) -> tuple[Any, int]:
         """Parse a value; give it and where the next one begins."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from perftrace.core.record import Record
+from perftrace.messages import Message
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import Source
 from perftrace.sources.parquet_aggregates import aggregate_runs
@@ -23,11 +24,12 @@ def read_directory(
     try:
         found = contents(folder)
     except OSError as error:
-        source.errors.append(f"{folder}: {error.strerror or error}")
+        source.errors.append(Message("in_place", place=folder, error=error.strerror or error))
         return
     source.counters.skipped += (os.path.join(folder, name) for name in found.other_files)
     if not found.files:
-        source.errors.append(f"{folder}: a directory without trace files (*{LINES}, *{PARQUET})")
+        nothing = Message("no_trace_files", lines=LINES, parquet=PARQUET)
+        source.errors.append(Message("in_place", place=folder, error=nothing))
     counted = set() if aggregates is None else _count(found.files, source, aggregates)
     for file in found.files:
         if file.path in counted:
@@ -44,7 +46,7 @@ def read_directory(
         except FileNotFoundError:  # pruned
             continue
         except (OSError, ValueError, ImportError) as error:
-            source.errors.append(f"{path}: {error}")
+            source.errors.append(Message("in_place", place=path, error=error))
 
 
 def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates) -> set[Path]:

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 from perftrace.core.record import Record
 from perftrace.formats.languages import language_of_log
 from perftrace.formats.line import parse
-from perftrace.messages import Language
+from perftrace.messages import Language, Message
 from perftrace.sources import chrome, otlp
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters, Source
@@ -53,8 +53,8 @@ class FileSource(Source):
                 continue
             try:
                 yield from self._file(path)
-            except FileNotFoundError as error:
-                self.errors.append(f"{path}: {error.strerror}")
+            except FileNotFoundError:
+                self._fail(path, Message("not_found"))
         self.unfinished.extend(self._logs.unfinished())
         if self.aggregates is not None:
             self.aggregates.finish()
@@ -69,19 +69,19 @@ class FileSource(Source):
                 if file.peek(4)[:4] != _PARQUET:  # type: ignore[attr-defined]  # as below
                     yield from self._records(path, file, is_lines)
                 elif path == "-":
-                    self.errors.append("-: Parquet cannot be read from standard input; name the file")
+                    self._fail(path, Message("parquet_from_stdin"))
                 else:
                     yield from read_parquet(path, self)
         except FileNotFoundError:
             raise
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.errors.append(f"{path}: damaged gzip, read up to there: {error}")
+            self._fail(path, Message("damaged_gzip", error=error))
         except OSError as error:
-            self.errors.append(f"{path}: {error.strerror or error}")
+            self._fail(path, error.strerror or error)
         except BrokenExecutor:
-            self.errors.append(f"{path}: a process that read it was killed, perhaps for lack of memory")
+            self._fail(path, Message("reader_killed"))
         except (ValueError, ImportError) as error:
-            self.errors.append(f"{path}: {error}")
+            self._fail(path, error)
 
     def _records(self, path: str, file: BinaryIO, is_lines: bool) -> Iterator[Record]:
         used = self.counters.used
@@ -102,7 +102,10 @@ class FileSource(Source):
         else:
             yield from self._logs.read(path, iter(watched))
         if self.counters.used == used and watched.has_nul and not is_lines:
-            self.errors.append(f"{path}: binary or UTF-16, not a log in UTF-8")
+            self._fail(path, Message("binary"))
+
+    def _fail(self, path: str, error: object) -> None:
+        self.errors.append(Message("in_place", place=path, error=error))
 
     def _finished(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield what has ended; keep what has not."""

@@ -3,6 +3,8 @@
 import os
 from typing import BinaryIO
 
+from perftrace.messages import Message
+
 MAX_DOCUMENT = 512 << 20
 """Bytes of a document, a line or a message that are held in memory; what is longer is refused."""
 MAX_INFLATION = 200
@@ -46,9 +48,9 @@ class LimitedReader:
         if len(piece) > MAX_DOCUMENT:
             raise ValueError(_too_large())
         if self._most is not None and self._read > self._most:
-            raise ValueError(f"inflates to more than {MAX_INFLATION} times its size: refused")
+            raise ValueError(Message("inflates", times=MAX_INFLATION))
         return piece
 
 
-def _too_large() -> str:
-    return f"more than {MAX_DOCUMENT >> 20} MB that would have to be held whole: refused; export it in parts"
+def _too_large() -> Message:
+    return Message("too_large", size=MAX_DOCUMENT >> 20)

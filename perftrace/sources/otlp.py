@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from perftrace.core.record import Record
 from perftrace.formats import otlp_json, otlp_proto
 from perftrace.formats.otlp import record_of
+from perftrace.messages import Message
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.limits import LimitedReader
 
@@ -90,7 +91,7 @@ def read_protobuf(path: str, file: LimitedReader, counters: ReadCounters) -> Ite
         size = int.from_bytes(data[at : at + _PREFIX], "big")
         message = data[at + _PREFIX : at + _PREFIX + size]
         if len(message) < size or at + _PREFIX > len(data):
-            raise ValueError(f"cut: byte {at} begins a message of {size} bytes, of which {len(message)} are there")
+            raise ValueError(Message("cut_message", at=at, size=size, found=len(message)))
         yield from _spans(path, message, counters)
         at += _PREFIX + size
 

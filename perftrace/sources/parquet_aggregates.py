@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import VERSION
+from perftrace.messages import Message
 from perftrace.sources.aggregates import RunGroup, StoreAggregates
 from perftrace.store.folder import Contents, TraceFile
 from perftrace.store.parquet import database, literal, record_of_row
@@ -76,7 +77,7 @@ def aggregate_runs(files: Sequence[TraceFile], slowest: int) -> StoreAggregates:
 def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> StoreAggregates:
     ((rows, newest),) = db.execute("SELECT count(*), max(v) FROM runs").fetchall()
     if newest is not None and newest > VERSION:
-        raise ValueError(f"records of version {newest}; this reader knows {VERSION}")
+        raise ValueError(Message("newer_records", version=newest, known=VERSION))
     # Of these rows all columns are read, so that it pays to know first which they are.
     longest = "SELECT duration_ns FROM runs WHERE outcome IS NOT NULL ORDER BY duration_ns DESC"
     ((least,),) = db.execute(f"SELECT min(duration_ns) FROM ({longest} LIMIT {slowest:d})").fetchall()  # noqa: S608  # ours

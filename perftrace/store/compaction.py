@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from perftrace.formats.jsonl import decode, encode
+from perftrace.messages import Message
 from perftrace.store import parquet
 from perftrace.store.folder import LINES, LONGEST_LINE, TraceFile, claimed, contents, locked
 
@@ -47,7 +48,7 @@ def compact(folder: str | os.PathLike[str]) -> Compacted:
                 try:
                     _compact_file(file, done)
                 except OSError as error:
-                    done.errors.append(f"{file.path}: {error.strerror or error}")
+                    done.errors.append(Message("in_place", place=file.path, error=error.strerror or error))
     return done
 
 
@@ -60,7 +61,7 @@ def _compact_file(file: TraceFile, done: Compacted) -> None:
         if not count and bad:
             return
         if count and parquet.write(records, made) != count:
-            raise OSError(f"DuckDB did not take all of {count} records")
+            raise OSError(Message("not_all_taken", count=count))
         records.unlink()
         after = 0
         for path in (made, kept):

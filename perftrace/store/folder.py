@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perftrace.exceptions import StoreBusyError
+from perftrace.messages import Message
 
 try:
     import fcntl
@@ -121,7 +122,7 @@ def locked(folder: str | os.PathLike[str], *, exclusive: bool, timeout: float) -
         end = time.monotonic() + timeout
         while not _try_lock(descriptor, exclusive=exclusive):
             if time.monotonic() > end:
-                raise StoreBusyError(f"{os.fspath(folder)}: another process is at work in it; try again")
+                raise StoreBusyError(Message("in_place", place=os.fspath(folder), error=Message("store_busy")))
             time.sleep(_WAIT_SECONDS)
         yield
     finally:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perftrace.messages import Message
 from perftrace.store import parquet
 from perftrace.store.folder import contents, is_in_use
 
@@ -51,9 +52,9 @@ def inventory(folder: str | os.PathLike[str]) -> Inventory:
         except FileNotFoundError:
             continue
         except ImportError as error:
-            counted.records, counted.errors = None, [str(error)]
+            counted.records, counted.errors = None, [Message("in_place", place=os.fspath(folder), error=error)]
         except (OSError, ValueError) as error:
-            counted.errors.append(f"{file.path}: {error}")
+            counted.errors.append(Message("in_place", place=file.path, error=error))
     changes = [file.changed_ns for file in found.files]
     counted.oldest_ns, counted.newest_ns = min(changes, default=None), max(changes, default=None)
     return counted

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import VERSION, record_of
+from perftrace.messages import Message
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,9 +59,7 @@ def database() -> "duckdb.DuckDBPyConnection":
     try:
         import duckdb
     except ImportError:
-        raise ModuleNotFoundError(
-            "Parquet files of a store need DuckDB: pip install 'perftrace-toolkit[store]'", name="duckdb"
-        ) from None
+        raise ModuleNotFoundError(Message("needs_duckdb"), name="duckdb") from None
     return duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
 
 
@@ -135,14 +134,14 @@ def _count(db: "duckdb.DuckDBPyConnection", parquet: str | os.PathLike[str]) -> 
 def _unreadable(parquet: str | os.PathLike[str], error: Exception) -> Exception:
     if not os.path.exists(parquet):
         return FileNotFoundError(2, os.strerror(2), os.fspath(parquet))
-    return ValueError(f"no Parquet file, or a damaged one: {str(error).splitlines()[0]}")
+    return ValueError(Message("bad_parquet", error=str(error).splitlines()[0]))
 
 
 def record_of_row(row: dict[str, Any]) -> Record:
     """Make a record of a row's columns; raises ValueError if a newer version wrote it."""
     fields = {name: value for name, value in row.items() if value is not None}
     if fields.get("v", VERSION) > VERSION:
-        raise ValueError(f"records of version {fields['v']}; this reader knows {VERSION}")
+        raise ValueError(Message("newer_records", version=fields["v"], known=VERSION))
     if "attributes" in fields:
         fields["attributes"] = json.loads(fields["attributes"])
     if "checkpoints" in fields:

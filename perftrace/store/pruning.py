@@ -5,6 +5,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from perftrace.messages import Message
 from perftrace.store.folder import TraceFile, claimed, contents, locked
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -26,19 +27,19 @@ class Pruned:
 
 def parse_age(text: str) -> float:
     """Read an age such as `30d`, `12h`, `90m`; return seconds. Raises ValueError."""
-    return _parse(text, _SECONDS, "an age is a number and one of s, m, h, d, w, such as 30d")
+    return _parse(text, _SECONDS, "not_an_age")
 
 
 def parse_size(text: str) -> int:
     """Read a size such as `1GB` (10^9 bytes) or `500MiB`; return bytes. Raises ValueError."""
-    return int(_parse(text, _BYTES, "a size is a number and one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB, such as 1GB"))
+    return int(_parse(text, _BYTES, "not_a_size"))
 
 
-def _parse(text: str, units: dict[str, int], rule: str) -> float:
+def _parse(text: str, units: dict[str, int], complaint: str) -> float:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)", text.strip())
     unit = {name.lower(): value for name, value in units.items()}.get(found[2].lower()) if found else None
     if not found or unit is None:
-        raise ValueError(f"{rule}, not {text!r}")
+        raise ValueError(Message(complaint, text=text))
     return float(found[1]) * unit
 
 

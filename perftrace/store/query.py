@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from perftrace.formats.jsonl import VERSION
+from perftrace.messages import Message
 from perftrace.store.folder import LINES, PARQUET, Contents, contents
 from perftrace.store.parquet import COLUMNS, database, literal
 
@@ -26,7 +27,7 @@ def connect(folder: str | os.PathLike[str]) -> "duckdb.DuckDBPyConnection":
     """
     found = contents(folder)
     if not found.files:
-        raise FileNotFoundError(2, f"a directory without trace files (*{LINES}, *{PARQUET})", os.fspath(folder))
+        raise FileNotFoundError(2, Message("no_trace_files", lines=LINES, parquet=PARQUET), os.fspath(folder))
     db = database()
     import duckdb
 
@@ -35,7 +36,8 @@ def connect(folder: str | os.PathLike[str]) -> "duckdb.DuckDBPyConnection":
     except duckdb.Error as error:
         db.close()
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{os.fspath(folder)}: {reason}; `perftrace store check` names each damaged file") from None
+        damaged = Message("damaged_store", error=reason)
+        raise ValueError(Message("in_place", place=os.fspath(folder), error=damaged)) from None
     return db
 
 

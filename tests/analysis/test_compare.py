@@ -190,6 +190,7 @@ def test_periods_and_groups_of_one_source(tmp_path, capsys):
         assert capsys.readouterr().err.startswith("perftrace: ")
 
 
+@pytest.mark.usefixtures("english")
 def test_sources_that_are_not_there_or_can_be_read_once_only(tmp_path, capsys):
     """Each is named, status 2."""
     a = write(tmp_path / "a.jsonl", runs(count=30))

@@ -125,6 +125,7 @@ def test_a_sparkline_goes_from_the_least_to_the_largest():
     assert sparkline([]) == ""
 
 
+@pytest.mark.usefixtures("english")
 def test_the_command_tells_changes_in_either_language_and_as_data(tmp_path, capsys):
     """Filters, bad lengths, too few windows and nothing left are told."""
     path = write(tmp_path / "a.jsonl", bot(40, lambda minute: 50 if minute < 25 else 80))

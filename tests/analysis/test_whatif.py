@@ -86,6 +86,7 @@ def write(tmp_path, records):
     return str(path)
 
 
+@pytest.mark.usefixtures("english")
 def test_the_command_says_it_in_a_sentence_and_as_data(tmp_path, capsys):
     """In either language; too few runs and none are said."""
     path = write(tmp_path, simulate())

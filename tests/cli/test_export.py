@@ -52,6 +52,7 @@ def test_standard_output_gets_the_same(form, file, tmp_path, capsysbinary):
     assert out == path.read_bytes() or (form == "parquet" and out[:4] == out[-4:] == b"PAR1")
 
 
+@pytest.mark.usefixtures("english")
 def test_a_selection_is_exported(file, capsys):
     """As everywhere."""
     status, out, _ = run(capsys, "export", file, "--to", "jsonl", "--operation", "inner")
@@ -70,6 +71,7 @@ def test_the_service_comes_from_the_environment(file, capsys, monkeypatch):
     assert {"key": "service.name", "value": {"stringValue": "shop"}} in resource_spans["resource"]["attributes"]
 
 
+@pytest.mark.usefixtures("english")
 def test_runs_that_never_ended_are_told(tmp_path, capsys):
     """Other tools have no place for them."""
     path = tmp_path / "records.jsonl"
@@ -104,6 +106,7 @@ def test_import_fills_a_store(file, tmp_path, capsys):
     assert len(sources.open(f"{tmp_path}/x.jsonl").records) == 2
 
 
+@pytest.mark.usefixtures("english")
 def test_import_of_nothing_makes_nothing(tmp_path, capsys):
     """A wrong file or target is told, and no folder appears."""
     path = tmp_path / "spans.json"
@@ -120,6 +123,7 @@ def test_import_of_nothing_makes_nothing(tmp_path, capsys):
     assert (status, err.count("\n")) == (2, 1)
 
 
+@pytest.mark.usefixtures("english")
 def test_a_receiver_gets_what_was_recorded(file, capsys):
     """In the place of a file; what it refuses is told."""
     with server(answering(OK)) as (url, requests):

@@ -1,5 +1,7 @@
 """Long work: how far it is, on a terminal alone, and Ctrl-C."""
 
+import argparse
+import contextlib
 import subprocess
 import sys
 
@@ -27,10 +29,19 @@ def log(tmp_path):
     return str(path)
 
 
-def test_a_terminal_sees_how_much_is_read_from_the_first_second_on(clock, log, monkeypatch, capsys):
-    """Five times a second, and nothing is left of it in the end."""
+@pytest.fixture
+def options(log):
+    """Options of a command that reads the log."""
+    with contextlib.ExitStack() as cleanup:
+        yield argparse.Namespace(files=[log], language="en", cleanup=cleanup)
+
+
+def test_a_terminal_sees_how_much_is_read_from_the_first_second_on(clock, options, monkeypatch, capsys):
+    """Five times a second; in the end the line is wiped and the cursor is back."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    source = common.open_source([log])
+    source = common.open_source(options)
     show = source.on_progress
     assert show is not None
     show(1_000_000)
@@ -38,21 +49,38 @@ def test_a_terminal_sees_how_much_is_read_from_the_first_second_on(clock, log, m
     clock[0] += 1
     show(1_000_000)
     show(1_000_000)
-    assert capsys.readouterr().err == "\r\x1b[Kperftrace: 2 of 5 MB read"
+    shown = capsys.readouterr().err
+    assert "2.0/4.7 MB" in shown
+    assert "3.0/4.7" not in shown
     clock[0] += 0.2
     show(50_000_000)
-    assert capsys.readouterr().err == "\r\x1b[Kperftrace: 53 MB read"
+    assert "53.0/53.0 MB" in capsys.readouterr().err
     list(source)
-    assert common.report_read_errors(source, [log]) == 0
-    assert capsys.readouterr().err.endswith("\r\x1b[K")
+    assert common.report_read_errors(options, source) == 0
+    end = capsys.readouterr().err
+    assert end.endswith("\x1b[2K")  # the line
+    assert "\x1b[?25h" in end  # the cursor
 
 
-def test_nobody_else_sees_it(clock, log, capsys):
+def test_what_ends_a_command_in_the_middle_gives_the_cursor_back(clock, options, monkeypatch, capsys):
+    """An error, or Ctrl-C."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    show = common.open_source(options).on_progress
+    assert show is not None
+    clock[0] += 1
+    show(1_000_000)
+    assert "\x1b[?25l" in capsys.readouterr().err
+    options.cleanup.close()
+    assert "\x1b[?25h" in capsys.readouterr().err
+
+
+def test_nobody_else_sees_it(options, capsys):
     """Not in a file or a pipe."""
-    source = common.open_source([log])
+    source = common.open_source(options)
     assert source.on_progress is None
     list(source)
-    assert common.report_read_errors(source, [log]) == 0
+    assert common.report_read_errors(options, source) == 0
     assert capsys.readouterr().err == ""
 
 

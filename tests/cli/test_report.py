@@ -126,6 +126,7 @@ def test_standard_input_is_a_file_named_dash():
     assert json.loads(result.stdout)["operations"][0]["count"] == 1
 
 
+@pytest.mark.usefixtures("english")
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -153,6 +154,7 @@ def test_a_file_with_nothing_of_ours_is_one_line_and_status_2(tmp_path, content,
     assert result.stdout == b""
 
 
+@pytest.mark.usefixtures("english")
 def test_what_can_be_read_is_reported_and_the_rest_told(log):
     """With status 2."""
     result = run_command("report", "--json", "nowhere.log", log)
@@ -182,6 +184,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
     assert process.wait(timeout=TIMEOUT) == 0
 
 
+@pytest.mark.usefixtures("english")
 def test_a_wrong_command_line_is_told():
     """Status 2, as argparse has it."""
     for arguments in ([], ["report"], ["nonsense"], ["report", "--language", "fr", "x"]):
@@ -190,6 +193,7 @@ def test_a_wrong_command_line_is_told():
         assert b"usage:" in result.stderr
 
 
+@pytest.mark.usefixtures("english")
 def test_a_part_of_the_source_grouped_and_sorted(tmp_path, capsys):
     """Filters, `--by`, `--sort`; nothing selected is said, and a wrong time names what is right."""
     records = [

@@ -54,6 +54,7 @@ def test_the_text_is_a_waterfall_in_either_language(source, capsys):
     assert "关键路径:" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("english")
 def test_an_id_that_is_not_there_and_a_source_that_is_not(source, capsys, tmp_path):
     """Status 1 with a line; 2 for the source."""
     path, _ = source

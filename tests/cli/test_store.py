@@ -53,6 +53,7 @@ def test_compact_then_stats_then_report(folder, capsys):
     assert len(json.loads(capsys.readouterr().out)["operations"]) == 2
 
 
+@pytest.mark.usefixtures("english")
 def test_prune_wants_a_limit_and_keeps_to_it(folder, capsys):
     """A wrong one is told with the right form."""
     status, _, err = run(capsys, "prune", folder)

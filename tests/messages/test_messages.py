@@ -1,10 +1,16 @@
 """Each language's texts are whole."""
 
+import ast
+import pickle
+import re
 import string
+from pathlib import Path
 
 import pytest
 
-from perftrace.messages import TEXTS
+import perftrace
+from perftrace.messages import TEXTS, Message, in_language
+from perftrace.messages.texts import ErrorTexts
 
 
 def texts(found, path=""):
@@ -41,3 +47,34 @@ def test_both_languages_have_the_same_texts():
 @pytest.mark.parametrize("place", ENGLISH)
 def test_what_is_filled_in_is_the_same_in_both(place):
     assert placeholders(CHINESE[place]) == placeholders(ENGLISH[place])
+
+
+PACKAGE = Path(perftrace.__file__).parent
+MESSAGES = {
+    (path.relative_to(PACKAGE).as_posix(), node.args[0].value, frozenset(keyword.arg for keyword in node.keywords))
+    for path in PACKAGE.rglob("*.py")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "Message" and isinstance(node.args[0], ast.Constant)
+}
+
+
+@pytest.mark.parametrize(("path", "name", "values"), sorted(MESSAGES, key=str))
+def test_each_message_has_its_text_and_all_that_fills_it_in(path, name, values):
+    """As it is called."""
+    assert {re.split(r"[.:!\[]", field)[0] for field in placeholders(getattr(TEXTS["en"].errors, name))} == values
+
+
+def test_no_text_of_an_error_is_left_over():
+    """Those that age and size share are named where they are read."""
+    assert set(ErrorTexts._fields) - {name for _, name, _ in MESSAGES} == {"not_an_age", "not_a_size"}
+
+
+def test_a_message_is_english_text_and_speaks_each_language():
+    """With the messages and errors that fill it in, also after a way through another process."""
+    inner = ValueError(Message("damaged_json_at", at=7))
+    message = pickle.loads(pickle.dumps(Message("in_place", place="a.json", error=inner)))
+    assert message == "a.json: cut or damaged at character 7, read up to there"
+    assert in_language(message, "zh") == "a.json: 在第 7 个字符处被截断或损坏，读到该处为止"
+    assert in_language(OSError(5, "Oh"), "zh") == "[Errno 5] Oh"
+    assert in_language(KeyError("a", "b"), "en") == "('a', 'b')"
+    assert in_language("plain", "zh") == "plain"

@@ -121,6 +121,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert len(sources.open(str(tmp_path)).records) == 500
 
 
+@pytest.mark.usefixtures("english")
 def test_torn_damaged_newer_and_foreign_content_is_counted_and_the_rest_read(tmp_path, capsys):
     """Foreign files are not looked at."""
     perftrace.configure(sinks=[f"store:{tmp_path}"])
