@@ -145,10 +145,10 @@ def tree_text(records: Iterable[Record]) -> str:
     order of time among the operation's children: `"button_click 115ms\n  get_user 51ms\n"`.
     """
     everything = list(records)
-    spans = {record.span for record in everything if record.span}
-    below: dict[int | None, list[Record]] = {}
+    spans = {record.span_id for record in everything if record.span_id}
+    below: dict[str | None, list[Record]] = {}
     for record in everything:
-        below.setdefault(record.parent if record.parent in spans else None, []).append(record)
+        below.setdefault(record.parent_id if record.parent_id in spans else None, []).append(record)
 
     lines: list[str] = []
     stack = _newest_first(_Item.of(record, 0) for record in below.get(None, []))
@@ -157,7 +157,7 @@ def tree_text(records: Iterable[Record]) -> str:
         lines.append("  " * item.level + item.text)
         if item.record is not None:
             segments = _segments(item.record, item.level + 1)
-            children = [_Item.of(child, item.level + 1) for child in below.pop(item.record.span, [])]
+            children = [_Item.of(child, item.level + 1) for child in below.pop(item.record.span_id, [])]
             stack += _newest_first([*segments, *children])
     return "".join(f"{line}\n" for line in lines)
 

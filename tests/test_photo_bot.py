@@ -66,7 +66,7 @@ def check(output, folder, capsys):
     assert (steps[0]["operation"], steps[0]["segment"]) == ("confirm_generation", "download")
 
     records = sources.open(str(folder / "traces")).records
-    by_span = {record.span: record for record in records}
+    by_span = {record.span_id: record for record in records}
     delivered = [record for record in records if record.name == "deliver_picture"]
     assert len(delivered) > USERS / 3
     for record in delivered:
@@ -89,7 +89,7 @@ def check(output, folder, capsys):
 
 def ancestors(record, by_span):
     names = []
-    while record.parent is not None:
-        record = by_span[record.parent]
+    while record.parent_id is not None:
+        record = by_span[record.parent_id]
         names.append(record.name)
     return names

@@ -8,6 +8,7 @@ import pytest
 import perftrace
 from perftrace.core.record import Record
 from perftrace.testing import CountingIds, FakeClock, capture, tree_text
+from tests.ids import span_id
 
 
 def test_capture_collects_what_finishes_and_puts_everything_back():
@@ -54,7 +55,10 @@ def test_tree_text_shows_children_and_segments_in_the_order_of_time():
 
 def test_tree_text_takes_thousands_of_levels_and_unknown_parents():
     """A parent that is not among the records makes a root."""
-    chain = [Record(f"n{i}", span=i, parent=i - 1 if i > 1 else 99_999, start_mono=i) for i in range(1, 3000)]
+    chain = [
+        Record(f"n{i}", span_id=span_id(i), parent_id=span_id(i - 1 if i > 1 else 99_999), start_mono=i)
+        for i in range(1, 3000)
+    ]
     assert tree_text(chain).splitlines()[-1] == "  " * 2998 + "n2999 0ms"
     assert tree_text([]) == ""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from perftrace.analysis.filters import value_of
 from perftrace.analysis.segments import segments_of
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.core.values import END
 from perftrace.sources.aggregates import RunAggregates, RunGroup, StoreAggregates
 
@@ -75,8 +75,9 @@ class Tally:
         """Count finished runs; one with the id of another is a duplicate and not counted."""
         operations, longest, by = self.operations, self._longest, self.by
         for record in records:
-            if record.trace:
-                identity = hash((record.trace, record.span))
+            trace, span, parent = ids_of(record)
+            if trace:
+                identity = hash((trace, span))
                 if identity in self._seen:
                     self.duplicates += 1
                     continue
@@ -98,8 +99,8 @@ class Tally:
                 if lengths is None:
                     lengths = segments[name] = array("q")
                 lengths.append(length)
-            if record.trace:
-                self._count_children(record, samples)
+            if trace:
+                self._count_children(record, samples, (trace, span, parent))
             running = record.running_ns
             if running is not None:
                 samples.known += duration
@@ -178,16 +179,17 @@ class Tally:
             self._groups[record.name] += 1
         return value
 
-    def _count_children(self, record: Record, samples: OperationStats) -> None:
+    def _count_children(self, record: Record, samples: OperationStats, ids: tuple[int, int, int | None]) -> None:
         """Count how long children ran, whichever of the two is read first, and remember this one for its own caller."""
         start, end = record.start_mono, record.start_mono + record.duration_ns
-        place = (record.pid, record.trace, record.span)
+        trace, span, parent = ids
+        place = (record.pid, trace, span)
         call = self._callers.pop(place, None) or _Calls()
         call.samples, call.start, call.end = samples, start, end
         samples.called += call.covered()
         self._remember(place, call)
-        if record.parent is not None:
-            place = (record.pid, record.trace, record.parent)
+        if parent is not None:
+            place = (record.pid, trace, parent)
             call = self._callers.get(place) or _Calls()
             if call.samples is not None:
                 call.samples.called -= call.covered()

@@ -49,9 +49,9 @@ def critical_path(root: Node) -> list[PathSegment]:
     return pieces
 
 
-def _last_first(child: Node) -> tuple[int, int, int]:
+def _last_first(child: Node) -> tuple[int, int, str]:
     """Order children by their end, the last first; of several that end together, the one that began last."""
-    return -child.end, -child.start, child.record.span
+    return -child.end, -child.start, child.record.span_id
 
 
 def _cut(node: Node, start: int, end: int) -> list[PathSegment]:

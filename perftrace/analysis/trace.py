@@ -38,13 +38,13 @@ def find(records: Iterable[Record], wanted: str) -> list[TraceDetail]:
     return [whole(root) for root in roots]
 
 
-def _trace(record: Record) -> tuple[int, str]:
+def _trace(record: Record) -> str:
     """Return what identifies a trace; a run of a log file, which knows no traces, stands by itself."""
-    return (record.trace, "") if record.trace else (0, record.operation_id)
+    return record.trace_id or f"-{record.operation_id}"
 
 
 def _ids(record: Record) -> tuple[str, ...]:
-    return (record.operation_id, *((f"{record.trace:032x}", f"{record.span:016x}") if record.trace else ()))
+    return (record.operation_id, *((record.trace_id, record.span_id) if record.trace_id else ()))
 
 
 def whole(root: Node) -> TraceDetail:

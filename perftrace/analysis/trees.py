@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.core.values import END
 
 
@@ -79,8 +79,9 @@ class Forest:
         nodes: dict[tuple[int, int], Node] = {}
         anonymous: list[Node] = []
         for record in records:
-            key = (record.trace, record.span)
-            if not record.trace:
+            trace, span, _ = ids_of(record)
+            key = (trace, span)
+            if not trace:
                 anonymous.append(Node(record))  # of a log file, which knows no parents
             elif key in nodes:
                 self.duplicates += 1
@@ -88,9 +89,10 @@ class Forest:
                 nodes[key] = Node(record)
         self.roots: list[Node] = []
         for node in nodes.values():
-            parent = None if node.record.parent is None else nodes.get((node.record.trace, node.record.parent))
+            trace, _, caller = ids_of(node.record)
+            parent = None if caller is None else nodes.get((trace, caller))
             if parent is None or parent is node:
-                self.orphans += node.record.parent is not None
+                self.orphans += caller is not None
                 self.roots.append(node)
             else:
                 node.parent = parent
@@ -145,7 +147,7 @@ class Forest:
                 self.clipped += not node.start <= child.start <= end <= node.end
                 child.start = min(max(child.start, node.start), node.end)
                 child.end = min(max(child.start, end), node.end)
-            node.children.sort(key=lambda child: (child.start, child.end, child.record.span))
+            node.children.sort(key=lambda child: (child.start, child.end, child.record.span_id))
         for pair in outliving:
             for node in pairs[pair]:
                 node.is_awaited = False

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import get_args
 
-from perftrace.analysis.compare import MIN_CHANGE, MIN_SECONDS, Verdict, compare
+from perftrace.analysis.comparison import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.filters import RecordFilter, parse_group
 from perftrace.cli.common import complain, json_envelope, language_of, needs_numpy, open_source, report_read_errors
 from perftrace.cli.parser import Commands, argument

@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.filters import RecordFilter
-from perftrace.analysis.report import ORDERS, SLOWEST, report
+from perftrace.analysis.reports import ORDERS, SLOWEST, report
 from perftrace.cli.common import (
     add_selection,
     add_sources,

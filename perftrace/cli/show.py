@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
 def _spans(found: TraceDetail) -> list[dict[str, Any]]:
     return [
         {
-            "span_id": f"{node.record.span:016x}",
-            "parent_id": None if node.record.parent is None else f"{node.record.parent:016x}",
+            "span_id": node.record.span_id,
+            "parent_id": node.record.parent_id,
             "operation_id": node.record.operation_id,
             "operation": node.name,
             "start": node.start / 1e9,
@@ -68,7 +68,7 @@ def _spans(found: TraceDetail) -> list[dict[str, Any]]:
 def _path(found: TraceDetail) -> list[dict[str, Any]]:
     return [
         {
-            "span_id": f"{piece.node.record.span:016x}",
+            "span_id": piece.node.record.span_id,
             "operation": piece.node.name,
             "segment": piece.segment,
             "self": piece.self_ns / 1e9,

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 
-from perftrace.analysis.report import report
+from perftrace.analysis.reports import report
 from perftrace.cli.common import (
     add_selection,
     add_sources,

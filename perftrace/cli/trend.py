@@ -5,7 +5,7 @@ import dataclasses
 import json
 import re
 
-from perftrace.analysis.trend import trend
+from perftrace.analysis.trends import trend
 from perftrace.cli.common import (
     add_selection,
     add_sources,

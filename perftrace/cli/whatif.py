@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 
-from perftrace.analysis.whatif import whatif
+from perftrace.analysis.predictions import whatif
 from perftrace.cli.common import (
     add_sources,
     complain,

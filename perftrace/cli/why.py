@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import json
 
-from perftrace.analysis.why import TAIL, TYPICAL, why
+from perftrace.analysis.tails import TAIL, TYPICAL, why
 from perftrace.cli.common import (
     add_sources,
     complain,

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from perftrace.core.events import Checkpoint, Link, Reached, Started
 from perftrace.core.run import (
@@ -71,15 +71,13 @@ class Record(_View):
 
     __slots__ = ()
 
-    FIELDS: ClassVar[tuple[str, ...]]
-
     def __init__(
         self,
         name: str,
         *,
-        trace: int = 0,
-        span: int = 0,
-        parent: int | None = None,
+        trace_id: str = "",
+        span_id: str = "",
+        parent_id: str | None = None,
         given_id: str | None = None,
         description: str = "",
         done: str | None = None,
@@ -118,7 +116,9 @@ class Record(_View):
         )
         run.details = CallDetails(key, description, done, attributes)
         run.operation_id = given_id
-        run.ids = trace, span
+        trace = int(trace_id, 16) if trace_id else 0
+        parent = int(parent_id, 16) if parent_id else None
+        run.ids = trace, int(span_id, 16) if span_id else 0
         linked = None if link is None else (int(link.trace_id, 16), int(link.span_id, 16))
         run.parent_context = ParentContext(trace, parent, linked, not parent)
         is_plain = outcome == "ok" and error_type is error is None
@@ -133,7 +133,7 @@ class Record(_View):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, as the constructor takes them."""
-        fields = {name: getattr(self, name) for name in self.FIELDS}
+        fields = {name: getattr(self, name) for name in _FIELDS}
         return {**fields, "attributes": dict(self.attributes), "checkpoints": list(self.checkpoints)}
 
     def replace(self, **changes: Any) -> "Record":
@@ -190,22 +190,6 @@ class Record(_View):
         """Took at least as long as its `slow` threshold."""
         threshold = self._run.spec.slow_ns
         return threshold is not None and self.duration_ns >= threshold
-
-    @property
-    def trace(self) -> int:
-        """128 bits, the same for an operation and everything below it; 0 where a source does not know it."""
-        return (self._run.ids or self._run.make_ids())[0]
-
-    @property
-    def span(self) -> int:
-        """64 bits, this operation's own; 0 where a source does not know it."""
-        return (self._run.ids or self._run.make_ids())[1]
-
-    @property
-    def parent(self) -> int | None:
-        """The span of the operation that this one ran in, here or in another process; None for the root of a trace."""
-        context = self._run.parent_context
-        return None if context is None else context.parent
 
     @property
     def link(self) -> Link | None:
@@ -299,7 +283,7 @@ class Record(_View):
         return self.as_dict() == other.as_dict() if isinstance(other, Record) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash((self.name, self.trace, self.span, self.sequence))
+        return hash((self.name, *ids_of(self), self.sequence))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy, which the shared empty attributes are, cannot be pickled.
@@ -316,7 +300,7 @@ class Record(_View):
         return f"Record({self.operation_id!r}, {self.duration_ns / 1e6:.3f}ms, {self.outcome})"
 
 
-Record.FIELDS = tuple(name for name in inspect.signature(Record.__init__).parameters if name != "self")
+_FIELDS = tuple(name for name in inspect.signature(Record.__init__).parameters if name != "self")
 Event: TypeAlias = Started | Reached | Record
 """What a sink receives."""
 
@@ -331,6 +315,14 @@ def _rebuild(fields: dict[str, Any], is_local_root: bool) -> Record:
         run = record._run  # noqa: SLF001  # its own
         run.parent_context = run.parent_context and run.parent_context._replace(is_local_root=is_local_root)
     return record
+
+
+def ids_of(record: Record) -> tuple[int, int, int | None]:
+    """Return a record's trace, span and parent as numbers, 0 where they are not known; the parent of a root is None."""
+    run = record._run  # noqa: SLF001  # its other half
+    trace, span = run.ids or run.make_ids()
+    context = run.parent_context
+    return trace, span, None if context is None else context.parent
 
 
 def record_of(run: Run) -> Record:

@@ -241,9 +241,9 @@ class _Reader:
             attributes.setdefault("pid", str(one.pid))
         return Record(
             one.name,
-            trace=trace,
-            span=span,
-            parent=parent,
+            trace_id=f"{trace:032x}",
+            span_id=f"{span:016x}",
+            parent_id=None if parent is None else f"{parent:016x}",
             start=one.start,
             duration_ns=0 if one.end is None else one.end - one.start,
             outcome=None if one.end is None else "ok",

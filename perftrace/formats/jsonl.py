@@ -10,7 +10,7 @@ from typing import Any, get_args
 from perftrace.core.checks import is_number
 from perftrace.core.events import Link
 from perftrace.core.ids import make_operation_id
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome
 from perftrace.exceptions import NewerVersionError
@@ -60,10 +60,11 @@ def _dump() -> Callable[[object], bytes]:
 def fields_of(record: Record) -> dict[str, Any]:  # noqa: PLR0912  # a table of all costs four times as much
     """Name what is to be written, in its order; what is empty is left out."""
     fields: dict[str, Any] = {"v": VERSION}
-    if record.trace:
-        fields["trace_id"] = f"{record.trace:032x}"
-    if record.span:
-        fields["span_id"] = f"{record.span:016x}"
+    trace, span, _ = ids_of(record)
+    if trace:
+        fields["trace_id"] = f"{trace:032x}"
+    if span:
+        fields["span_id"] = f"{span:016x}"
     fields["parent_id"] = record.parent_id
     fields["operation_id"] = record.operation_id
     fields["name"] = record.name
@@ -187,8 +188,7 @@ def record_of(fields: Mapping[str, Any]) -> Record:
 def _record(fields: Mapping[str, Any]) -> Record:
     name = _text(fields["name"])
     key = _optional_text(fields.get("key"))
-    span = _identity(fields.get("span_id"), 16)
-    parent = fields.get("parent_id")
+    span_id = _identity(fields.get("span_id"), 16)
     operation_id = _text(fields.get("operation_id", ""))
     outcome = fields.get("outcome")
     if outcome is not None and outcome not in _OUTCOMES:
@@ -197,10 +197,10 @@ def _record(fields: Mapping[str, Any]) -> Record:
     # The fields first, and sealed when all are there: a record asks at each whether it may still be set.
     return Record(
         name,
-        trace=_identity(fields.get("trace_id"), 32),
-        span=span,
-        parent=None if parent is None else _identity(parent, 16),
-        given_id=None if operation_id in ("", make_operation_id(name, key, span)) else operation_id,
+        trace_id=_identity(fields.get("trace_id"), 32),
+        span_id=span_id,
+        parent_id=_identity(fields.get("parent_id"), 16) or None,
+        given_id=None if operation_id in ("", make_operation_id(name, key, int(span_id or "0", 16))) else operation_id,
         description=_text(fields.get("description", "")),
         done=_optional_text(fields.get("done")),
         key=key,
@@ -218,7 +218,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
         inner_ns=_optional_whole(fields.get("inner_ns")),
         steps=_whole(fields.get("steps", 0)),
         longest_step_ns=_optional_whole(fields.get("longest_step_ns")),
-        link=None if link is None else Link(f"{_identity(link['trace_id'], 32):032x}", _span_text(link["span_id"])),
+        link=None if link is None else Link(_identity(link["trace_id"], 32), _identity(link["span_id"], 16)),
         pid=_whole(fields.get("pid", 0)),
         thread=_text(fields.get("thread", "")),
         task=_optional_text(fields.get("task")),
@@ -234,10 +234,6 @@ def _weight(value: object) -> float:
     return float(value)
 
 
-def _span_text(value: object) -> str:
-    return f"{_identity(value, 16):016x}"
-
-
 def _mark(checkpoint: Mapping[str, Any]) -> CheckpointFields:
     return (
         _text(checkpoint["name"]),
@@ -247,14 +243,14 @@ def _mark(checkpoint: Mapping[str, Any]) -> CheckpointFields:
     )
 
 
-def _identity(value: object, digits: int) -> int:
-    """Read an id of so many hexadecimal digits; 0 for one that is not there."""
+def _identity(value: object, digits: int) -> str:
+    """Check an id of so many hexadecimal digits; empty for one that is not there."""
     if value is None or value == "":
-        return 0
+        return ""
     text = _text(value)
     if len(text) != digits or not _HEX(text):
         raise TypeError(f"no id of {digits} hexadecimal digits: {text[:40]!r}")
-    return int(text, 16)
+    return text
 
 
 def _text(value: object) -> str:

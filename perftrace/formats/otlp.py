@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast, get_args
 
 from perftrace.core.events import Link
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.core.run import CheckpointFields
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, Scalar
 
@@ -72,14 +72,14 @@ def span_of(record: Record) -> Span:
     start = min(max(record.start, 0), _MAX_TIME)
     outcome = record.outcome
     link = record.link
-    trace, span = record.trace, record.span
+    trace, span, parent = ids_of(record)
     if not (trace and span):
-        trace, span = _made_ids(record)
+        trace, span = _made_ids(record, trace, span)
     attributes, kind = _attributes_of(record)
     return Span(
         trace,
         span,
-        record.parent or 0,
+        parent or 0,
         record.name,
         kind,
         start,
@@ -94,11 +94,11 @@ def span_of(record: Record) -> Span:
     )
 
 
-def _made_ids(record: Record) -> tuple[int, int]:
+def _made_ids(record: Record, trace: int, span: int) -> tuple[int, int]:
     what = (record.operation_id, record.name, record.start, record.duration_ns, record.pid, record.sequence)
     digest = hashlib.blake2b(repr(what).encode("utf-8", "backslashreplace"), digest_size=24).digest()
-    trace, span = int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:], "big")
-    return record.trace or trace or 1, record.span or span or 1
+    made_trace, made_span = int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:], "big")
+    return trace or made_trace or 1, span or made_span or 1
 
 
 def _attributes_of(record: Record) -> tuple[dict[str, Scalar], int]:
@@ -251,9 +251,9 @@ def record_of(span: Span) -> Record:
     duration = min(max(0, span.end - span.start), _MAX_WHOLE)
     return Record(
         span.name,
-        trace=span.trace,
-        span=span.span,
-        parent=span.parent or None,
+        trace_id=f"{span.trace:032x}",
+        span_id=f"{span.span:016x}",
+        parent_id=f"{span.parent:016x}" if span.parent else None,
         given_id=taker.text("perftrace.operation_id"),
         description=taker.text("perftrace.description") or "",
         done=taker.text("perftrace.done"),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.core.values import END
 
 _MAX_TASKS = 200
@@ -84,10 +84,12 @@ class Tracks:
         taken: dict[tuple[int, int | None], int] = {}
         """Until when what is drawn inside a record takes its room."""
         for record in ordered:
-            inside.setdefault((record.trace, record.parent), []).append(record)
+            trace, _, parent = ids_of(record)
+            inside.setdefault((trace, parent), []).append(record)
         for record in ordered:
-            caller = (record.trace, record.parent)
-            above = placed.get(caller) if record.parent else None
+            trace, span, parent = ids_of(record)
+            caller = (trace, parent)
+            above = placed.get(caller) if parent else None
             if above is not None and _fits(record, above[1], taken.get(caller, 0)):
                 lane = above[0]
                 taken[caller] = _end_of(record)
@@ -96,12 +98,12 @@ class Tracks:
                 if is_new:
                     yield lane
                 if above is not None:
-                    yield Arrow(record.span, record.start, above[0], lane)
-            if record.span:
-                placed[record.trace, record.span] = (lane, record)
+                    yield Arrow(span, record.start, above[0], lane)
+            if span:
+                placed[trace, span] = (lane, record)
             yield TrackSlice(lane.pid, lane.lane, record.name, record.start, _end_of(record), record)
             if record.checkpoints:
-                yield from _checkpoints(record, lane, inside.get((record.trace, record.span), ()))
+                yield from _checkpoints(record, lane, inside.get((trace, span), ()))
 
     def _track_of(self, record: Record) -> _Key:
         """Return where a record belongs: its task's track, or that of all tasks for which there was no room."""

@@ -51,7 +51,7 @@ class Limits:
 
     def of_run(self, record: Record) -> int | None:
         """Return what a run may take."""
-        return self.budgets.get(record.name, self.budget if record.parent is None else None)
+        return self.budgets.get(record.name, self.budget if record.parent_id is None else None)
 
 
 def _nanoseconds(length: object) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from perftrace.core.checks import check_number, check_whole
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.core.sink import Sink
 from perftrace.core.values import Outcome
 from perftrace.pipeline.keep_policy import FAILED_OUTCOMES, KeepPolicy
@@ -62,7 +62,7 @@ class Sampling(SinkWrapper):
 
     def finished(self, record: Record) -> None:
         """Hold a record back, or decide on its trace."""
-        trace = record.trace
+        trace, _, _ = ids_of(record)
         if self._keep_policy.matches(record):
             self._sick[trace] = None
             forget_oldest(self._sick, self._capacity)

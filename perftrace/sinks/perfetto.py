@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from perftrace.core.checks import check_whole
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.formats.chrome import Events, base_event
 from perftrace.formats.jsonl import dump
 from perftrace.sinks.warnings import LocalizedSink, WarnOnce
@@ -88,11 +88,12 @@ class PerfettoSink(LocalizedSink):
         with self._lock:
             ready: list[list[Record]] = []
             for record in records:
-                group = self._waiting.setdefault(record.trace, [])
+                trace, _, _ = ids_of(record)
+                group = self._waiting.setdefault(trace, [])
                 group.append(record)
                 self._count += 1
                 if record.is_local_root:
-                    ready.append(self._take(record.trace))
+                    ready.append(self._take(trace))
                 elif self._count > _MAX_WAITING:
                     ready.append(self._take(next(iter(self._waiting))))
             self._draw(ready)

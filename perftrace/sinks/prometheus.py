@@ -40,7 +40,7 @@ class _Histogram:
         place = bisect.bisect_left(bounds, seconds)
         self.counts[place] += record.weight
         self.total += seconds * record.weight
-        if record.trace and record.span:
+        if record.trace_id and record.span_id:
             ended = (record.start + record.duration_ns) / 1e9
             self.examples[place] = (seconds, record.trace_id, record.span_id, ended)
 

@@ -355,7 +355,7 @@ class LogReader:
         is_made = run.operation_id == make_operation_id(name, key, span)
         return Record(
             name,
-            span=span,
+            span_id=f"{span:016x}" if span else "",
             given_id=None if is_made else run.operation_id,
             description=run.description,
             key=key,

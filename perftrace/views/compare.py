@@ -5,7 +5,7 @@ from typing import get_args
 
 from rich.console import Group, RenderableType
 
-from perftrace.analysis.compare import Compared, Comparison, Verdict
+from perftrace.analysis.comparison import Compared, Comparison, Verdict
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import CompareTexts
 from perftrace.views.console import paragraphs

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from perftrace.analysis.report import NeverEnded, OperationReport, Report, SlowRun
+from perftrace.analysis.reports import NeverEnded, OperationReport, Report, SlowRun
 from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import ReportTexts

@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from perftrace.analysis.trend import Change, Metric, OperationTrend, Trend
+from perftrace.analysis.trends import Change, Metric, OperationTrend, Trend
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import TrendTexts
 from perftrace.views.console import paragraphs

@@ -42,7 +42,7 @@ def waterfall_view(found: TraceDetail, language: Language) -> Group:
     root = found.root
     total = root.end - root.start
     nodes = list(root.walk())
-    trace = f"{root.record.trace:032x}" if root.record.trace else shorten(root.record.operation_id)
+    trace = root.record.trace_id or shorten(root.record.operation_id)
     title = words.title.format(trace=trace, total=duration(total / 1e9), runs=len(nodes))
     drawing: list[RenderableType] = [Table((), _COLUMNS, _run_rows(found, nodes, words.unawaited), language)]
     if len(nodes) > MAX_RUNS:

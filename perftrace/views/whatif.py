@@ -3,7 +3,7 @@
 from rich.console import Group
 from rich.text import Text
 
-from perftrace.analysis.whatif import FasterStep, WhatIf
+from perftrace.analysis.predictions import FasterStep, WhatIf
 from perftrace.messages import TEXTS, Language
 from perftrace.views.console import paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table

@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from perftrace.analysis.why import TYPICAL, Why
+from perftrace.analysis.tails import TYPICAL, Why
 from perftrace.messages import TEXTS, Language
 from perftrace.views.console import paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table

@@ -13,6 +13,7 @@ from perftrace.cli import main
 from perftrace.core.record import Record
 from perftrace.testing import FakeClock, capture
 from tests.analysis.test_compare import write
+from tests.ids import span_id, trace_id
 
 RUNS = 120
 
@@ -189,7 +190,7 @@ def test_order_does_not_matter_and_more_of_it_gains_more():
     shuffled = records[:]
     random.Random(1).shuffle(shuffled)
     assert advise(shuffled) == found
-    again = [record.replace(trace=record.trace ^ 1 << 100) for record in records]
+    again = [record.replace(trace_id=trace_id(int(record.trace_id, 16) ^ 1 << 100)) for record in records]
     doubled = advise([*records, *again])
     assert doubled.findings[0].gain.total == pytest.approx(2 * found.findings[0].gain.total)
     assert advise([*records, *records]).findings == found.findings
@@ -204,13 +205,22 @@ def test_a_step_that_blocks_the_loop_costs_the_others():
         common = {"pid": 1, "thread": "MainThread", "running_ns": 200 * ms, "start": start, "start_mono": start + 1}
         records.append(
             Record(
-                "resize", trace=number + 1, span=1, duration_ns=220 * ms, steps=3, longest_step_ns=200 * ms,
+                "resize", trace_id=trace_id(number + 1), span_id=span_id(1), duration_ns=220 * ms, steps=3,
+                longest_step_ns=200 * ms,
                 checkpoints=[("opened", "", 20 * ms, {}), ("resized", "", 220 * ms, {})], **common,
             )
         )  # fmt: skip
         common |= {"start": start + 10 * ms, "start_mono": start + 10 * ms + 1, "running_ns": ms}
         records.append(
-            Record("menu", trace=100 + number, span=2, duration_ns=215 * ms, steps=2, longest_step_ns=ms, **common)
+            Record(
+                "menu",
+                trace_id=trace_id(100 + number),
+                span_id=span_id(2),
+                duration_ns=215 * ms,
+                steps=2,
+                longest_step_ns=ms,
+                **common,
+            )
         )
     (finding,) = advise(records).findings
     assert (finding.rule, finding.operation, finding.segment) == ("blocking_step", "resize", "resized")

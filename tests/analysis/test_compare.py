@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from perftrace.analysis.bootstrap import WeightedSample, change_of, correlation_time, students_t
-from perftrace.analysis.compare import compare
+from perftrace.analysis.comparison import compare
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from tests.analysis.test_critical_path import run
+from tests.ids import trace_id
 
 TRIALS = 200
 
@@ -93,7 +94,7 @@ def runs(factor=1.0, count=400, seed=1, name="photo", mean_ms=50):
     step, rest = (mean * np.exp(0.2 * generator.standard_normal(count)) for mean in (mean_ms * factor, mean_ms / 5))
     return [
         run(name, number + 1, number * 1000, number * 1000 + a + b, checkpoints=[("download", a)]).replace(
-            trace=sum(name.encode()) * 10**9 + seed * 10**6 + number,
+            trace_id=trace_id(sum(name.encode()) * 10**9 + seed * 10**6 + number),
             attributes={"size": "large" if number % 2 else "small"},
         )
         for number, (a, b) in enumerate(zip(step, rest, strict=True))
@@ -141,8 +142,8 @@ def test_the_same_span_counts_once_and_odd_records_do_no_harm():
     a = runs(count=30)
     (one,) = compare(a + a, runs(count=30, seed=2)).operations
     assert one.count_a == 30
-    zero = [run("z", n, n, n).replace(trace=n) for n in range(1, 40)]
-    later = [run("z", n, n, n + 5).replace(trace=n) for n in range(1, 40)]
+    zero = [run("z", n, n, n).replace(trace_id=trace_id(n)) for n in range(1, 40)]
+    later = [run("z", n, n, n + 5).replace(trace_id=trace_id(n)) for n in range(1, 40)]
     negative = [record.replace(duration_ns=-5) for record in zero]
     assert [one.verdict for one in compare(zero, negative).operations] == ["same"]
     (grown,) = compare(zero, later).operations

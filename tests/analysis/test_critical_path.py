@@ -10,6 +10,7 @@ from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.trees import Forest
 from perftrace.core.record import Record
 from tests.conftest import examples
+from tests.ids import span_id, trace_id
 
 MS = 1_000_000
 
@@ -18,9 +19,9 @@ def run(name, span, start, end, parent=None, *, pid=1, checkpoints=(), **fields)
     """Make a run of trace 1; times in milliseconds."""
     return Record(
         name,
-        trace=1,
-        span=span,
-        parent=parent,
+        trace_id=trace_id(1),
+        span_id=span_id(span),
+        parent_id=span_id(parent),
         start=10**18 + int(start * MS),
         start_mono=5 * 10**9 + int(start * MS),
         duration_ns=int((end - start) * MS),
@@ -108,13 +109,13 @@ def traces(draw):
 @settings(max_examples=examples(300))
 def test_the_path_covers_the_root_without_overlap(records, dice):
     """Piece after piece; in whatever order the records come."""
-    pieces = critical_path(next(r for r in Forest(records).roots if r.record.span == 1))
+    pieces = critical_path(next(r for r in Forest(records).roots if r.record.span_id == span_id(1)))
     assert sum(p.self_ns for p in pieces) == records[0].duration_ns
     for before, after in itertools.pairwise(pieces):
         assert before.end == after.start
     shuffled = list(records)
     dice.shuffle(shuffled)
-    again = critical_path(next(r for r in Forest(shuffled).roots if r.record.span == 1))
+    again = critical_path(next(r for r in Forest(shuffled).roots if r.record.span_id == span_id(1)))
     assert [(p.start, p.end) for p in again] == [(p.start, p.end) for p in pieces]
 
 

@@ -18,7 +18,7 @@ def sections(spans):
         run(name, numbers[name], start, end, numbers.get(parent), pid=numbers[name])
         for name, (parent, start, end) in spans.items()
     ]
-    (root,) = (root for root in Forest(records).roots if root.record.parent is None)
+    (root,) = (root for root in Forest(records).roots if root.record.parent_id is None)
     first = records[0].start - spans[records[0].name][1] * MS
     return [(p.node.name, (p.start - first) // MS, (p.end - first) // MS) for p in reversed(critical_path(root))]
 

@@ -8,6 +8,7 @@ from perftrace.analysis.replay import replays
 from perftrace.analysis.trees import Forest
 from tests.analysis.test_critical_path import MS, run, traces
 from tests.conftest import examples
+from tests.ids import trace_id
 
 
 def replayed(*records, faster=0.5):
@@ -63,8 +64,8 @@ def test_traces_of_one_shape_are_replayed_as_one():
     for trace in range(1, 4001):
         length = trace % 7 + 1
         records += [
-            run("a", 1, 0, 10 * length).replace(trace=trace),
-            run("b", 2, 1, 5 * length, 1).replace(trace=trace),
+            run("a", 1, 0, 10 * length).replace(trace_id=trace_id(trace)),
+            run("b", 2, 1, 5 * length, 1).replace(trace_id=trace_id(trace)),
         ]
     roots = Forest(records).roots
     found = list(replays(roots, [1]))

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftrace.analysis import report as analysis
+from perftrace.analysis import reports as analysis
 from perftrace.analysis.percentiles import percentile
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.sources.base import Reading
+from tests.ids import span_id, trace_id
 
 
 def report(records, unfinished=(), **options):
@@ -119,7 +120,14 @@ def test_a_weighed_record_stands_for_as_many_runs(runs):
 def child(span, start, end, parent=None, **more):
     """Make a run of trace 1 in process 1 on the monotonic clock; milliseconds."""
     name = more.pop("name", "child" if parent else "whole")
-    fields = {"trace": 1, "span": span, "parent": parent, "pid": 1, "start_mono": 10**9 + start * MS, **more}
+    fields = {
+        "trace_id": trace_id(1),
+        "span_id": span_id(span),
+        "parent_id": span_id(parent),
+        "pid": 1,
+        "start_mono": 10**9 + start * MS,
+        **more,
+    }
     return Record(name, duration_ns=(end - start) * MS, **fields)
 
 

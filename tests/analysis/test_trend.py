@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from perftrace.analysis.change_points import change_points
-from perftrace.analysis.trend import trend
+from perftrace.analysis.trends import trend
 from perftrace.cli import main
 from perftrace.views.trend import sparkline
 from tests.analysis.test_compare import noise, write
 from tests.analysis.test_critical_path import run
+from tests.ids import trace_id
 
 STEP = [1.02, 0.95, 0.99, 1.00, 1.12, 1.00, 1.01, 0.98, 1.01, 0.96, 0.50, 0.51, 0.48, 0.48, 0.55, 0.50, 0.49, 0.51, 0.50, 0.49]  # fmt: skip  # noqa: E501
 PUBLISHED = {
@@ -77,7 +78,7 @@ def bot(minutes, took, *, rate=30, failing=lambda minute: 0.0, seed=1):
             length = took(minute) * math.exp(0.2 * generator.standard_normal())
             outcome = "error" if generator.random() < failing(minute) else "ok"
             record = run("photo", len(records) + 1, start - 20_000, start - 20_000 + length)
-            records.append(record.replace(trace=len(records) + 1, outcome=outcome))
+            records.append(record.replace(trace_id=trace_id(len(records) + 1), outcome=outcome))
     return records
 
 
@@ -103,7 +104,9 @@ def test_a_change_has_its_metric_its_size_and_its_date():
 
 def test_windows_start_at_multiples_of_their_length_and_empty_ones_are_there():
     """The default is a round length of which there are at most 60; too many are refused."""
-    records = [run("a", n, at * 1000, at * 1000 + 5).replace(trace=n) for n, at in enumerate((0, 1, 200, 3600), 1)]
+    records = [
+        run("a", n, at * 1000, at * 1000 + 5).replace(trace_id=trace_id(n)) for n, at in enumerate((0, 1, 200, 3600), 1)
+    ]
     found = trend(records)
     assert found.window == 120
     (operation,) = found.operations
@@ -114,7 +117,7 @@ def test_windows_start_at_multiples_of_their_length_and_empty_ones_are_there():
     with pytest.raises(ValueError, match="3601 windows of 1 s are too many"):
         trend(records, 1)
     assert trend([]).operations == []
-    far = [*records, run("a", 9, 0, 5).replace(trace=9, start=10**18 + 10**9 * 86_400 * 5_000)]
+    far = [*records, run("a", 9, 0, 5).replace(trace_id=trace_id(9), start=10**18 + 10**9 * 86_400 * 5_000)]
     assert trend(far).window % 86_400 == 0
 
 

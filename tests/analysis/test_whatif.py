@@ -8,7 +8,7 @@ import pytest
 
 import perftrace
 from perftrace import checkpoint, timed
-from perftrace.analysis.whatif import whatif
+from perftrace.analysis.predictions import whatif
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from perftrace.testing import FakeClock, capture

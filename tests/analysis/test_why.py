@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 
 from perftrace.analysis.associations import differences, fisher, kolmogorov
-from perftrace.analysis.why import why
+from perftrace.analysis.tails import why
 from perftrace.cli import main
 from tests.analysis.test_compare import write
 from tests.analysis.test_critical_path import run, traces
 from tests.conftest import examples
+from tests.ids import trace_id
 
 RUNS = 400
 
@@ -35,7 +36,7 @@ def world(seed, *, planted):
         ]
         key = f"u{generator.integers(60)}"
         records += [
-            record.replace(trace=number + 1)
+            record.replace(trace_id=trace_id(number + 1))
             for record in (whole.replace(key=key, key_name="user_id", attributes=carried), *children)
         ]
     return records
@@ -64,9 +65,11 @@ def test_nothing_is_named_where_nothing_differs():
 @given(traces())
 def test_the_parts_sum_to_the_whole(records):
     """Whatever the trees look like; gaps in seconds, variance shares to 1."""
-    everything = [record.replace(trace=trace) for trace in range(1, 4) for record in records]
+    everything = [record.replace(trace_id=trace_id(trace)) for trace in range(1, 4) for record in records]
     longer = [
-        record.replace(trace=10, duration_ns=record.duration_ns + (10**9 if record.parent is None else 0))
+        record.replace(
+            trace_id=trace_id(10), duration_ns=record.duration_ns + (10**9 if record.parent_id is None else 0)
+        )
         for record in records
     ]
     name = records[0].name
@@ -113,7 +116,7 @@ def test_odd_values_and_missing_groups_do_no_harm():
     assert differences([], typical) == []
     assert differences([], []) == []
     assert why([], "photo").count == 0
-    same = [run("a", 1, n * 10, n * 10 + 5).replace(trace=n + 1) for n in range(200)]
+    same = [run("a", 1, n * 10, n * 10 + 5).replace(trace_id=trace_id(n + 1)) for n in range(200)]
     found = why(same, "a")
     assert (found.gap, found.attributes) == (0.0, [])
     with pytest.raises(ValueError, match="tail"):
@@ -136,7 +139,9 @@ def test_the_command_says_a_sentence_first(tmp_path, capsys):
     assert set(answer["parts"][0]) == {"operation", "segment", "gap", "share", "variance_share"}
     assert main(["why", "none", path]) == 1
     assert main(["why", "photo", str(tmp_path / "none")]) == 2
-    few = write(tmp_path / "few.jsonl", [run("a", 1, n * 10, n * 10 + n).replace(trace=n + 1) for n in range(30)])
+    few = write(
+        tmp_path / "few.jsonl", [run("a", 1, n * 10, n * 10 + n).replace(trace_id=trace_id(n + 1)) for n in range(30)]
+    )
     assert main(["why", "a", few, "--language", "en"]) == 0
     assert "There are 30 runs only; what follows needs 70 more to be relied on." in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
@@ -145,8 +150,11 @@ def test_the_command_says_a_sentence_first(tmp_path, capsys):
 
 def test_what_does_not_fit_into_trees_is_told(tmp_path, capsys):
     """Records that are there twice, runs whose caller is not: in the text and as data, by each command on trees."""
-    records = [record for record in world(1, planted=True) if record.trace != 7 or record.parent]
-    records = [r.replace(pid=2, start=r.start + 10**9) if (r.trace, r.name) == (9, "notify") else r for r in records]
+    records = [record for record in world(1, planted=True) if record.trace_id != trace_id(7) or record.parent_id]
+    records = [
+        r.replace(pid=2, start=r.start + 10**9) if (r.trace_id, r.name) == (trace_id(9), "notify") else r
+        for r in records
+    ]
     path = write(tmp_path / "a.jsonl", [*records, records[0]])
     for command in (["why", "photo"], ["whatif", "photo"], ["advise"]):
         assert main([*command, path, "--language", "en"]) == 0

@@ -13,15 +13,16 @@ from functools import partial
 from pathlib import Path
 
 from perftrace.analysis.advice import advise
-from perftrace.analysis.compare import compare
-from perftrace.analysis.trend import trend
-from perftrace.analysis.whatif import whatif
-from perftrace.analysis.why import why
+from perftrace.analysis.comparison import compare
+from perftrace.analysis.predictions import whatif
+from perftrace.analysis.tails import why
+from perftrace.analysis.trends import trend
 from perftrace.cli import GC_THRESHOLDS
 from perftrace.core.record import Record
 
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.benchmarks.goals import run as run_with_goals
+from tests.ids import span_id, trace_id
 
 SIZES = (1_000, 10_000, 100_000)
 MS = 1_000_000
@@ -38,12 +39,17 @@ def traces(count):
         )
         together = user + max(first, second)
         end = together + third + last
-        common = {"trace": number, "pid": 1, "parent": 1}
+        common = {"trace_id": trace_id(number), "pid": 1, "parent_id": span_id(1)}
 
         def run(name, span, start, length, common=common, at=at, **more):
             start += at
             return Record(
-                name, span=span, start=10**18 + start, start_mono=start, duration_ns=length, **{**common, **more}
+                name,
+                span_id=span_id(span),
+                start=10**18 + start,
+                start_mono=start,
+                duration_ns=length,
+                **{**common, **more},
             )
 
         records += [
@@ -52,7 +58,7 @@ def traces(count):
             run("notify", 4, user, second),
             run("render", 5, together, third),
             run(
-                "photo", 1, 0, end, parent=None, key=f"u{number % 500}",
+                "photo", 1, 0, end, parent_id=None, key=f"u{number % 500}",
                 attributes={"size": "large" if number % 10 == 0 else "small"},
                 checkpoints=[("user", "", user, {}), ("fetched", "", together, {}), ("rendered", "", end - last, {})],
             ),

@@ -8,13 +8,29 @@ from perftrace import sources
 from perftrace.cli import main
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import encode
+from tests.ids import span_id, trace_id
 from tests.sinks.servers import OK, answering, server
 
 RECORDS = [
     Record(
-        "outer", trace=1, span=1, start=10**18, duration_ns=9_000_000, checkpoints=[("half", "", 4_000_000, {})], pid=7
+        "outer",
+        trace_id=trace_id(1),
+        span_id=span_id(1),
+        start=10**18,
+        duration_ns=9_000_000,
+        checkpoints=[("half", "", 4_000_000, {})],
+        pid=7,
     ),
-    Record("inner", trace=1, span=2, parent=1, start=10**18 + 1000, duration_ns=2_000_000, pid=7, attributes={"a": 1}),
+    Record(
+        "inner",
+        trace_id=trace_id(1),
+        span_id=span_id(2),
+        parent_id=span_id(1),
+        start=10**18 + 1000,
+        duration_ns=2_000_000,
+        pid=7,
+        attributes={"a": 1},
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ from perftrace.formats.languages import locale_language
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start
 from tests.analysis.test_critical_path import run
 from tests.conftest import TIMEOUT
+from tests.ids import span_id, trace_id
 
 CLOCK = "\u23f1\ufe0f  [PERF] "
 LINES = (
@@ -49,7 +50,7 @@ def test_the_table_is_in_the_language_of_the_log(tmp_path, capsys, words, expect
     lines = [
         encode_start(words, "a_1_00000000000000aa", "x", "a"),
         encode_checkpoint(words, "a_1_00000000000000aa", "s", "", 30_000_000),
-        encode_done(words, Record("a", key="1", span=0xAA, duration_ns=40_000_000)),
+        encode_done(words, Record("a", key="1", span_id=span_id(0xAA), duration_ns=40_000_000)),
     ]
     path.write_text("INFO: up\n" + "\n".join(lines) + "\n", encoding=encoding, errors="backslashreplace")
     assert main(["report", str(path)]) == 0
@@ -197,7 +198,9 @@ def test_a_wrong_command_line_is_told():
 def test_a_part_of_the_source_grouped_and_sorted(tmp_path, capsys):
     """Filters, `--by`, `--sort`; nothing selected is said, and a wrong time names what is right."""
     records = [
-        run("photo", n, n * 1000, n * 1000 + n).replace(trace=n, attributes={"size": "large" if n > 5 else "small"})
+        run("photo", n, n * 1000, n * 1000 + n).replace(
+            trace_id=trace_id(n), attributes={"size": "large" if n > 5 else "small"}
+        )
         for n in range(1, 11)
     ]
     path = tmp_path / "a.jsonl"

@@ -7,6 +7,7 @@ import pytest
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from tests.analysis.test_critical_path import run
+from tests.ids import trace_id
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def source(tmp_path):
         run("buy", 1, 0, 100, checkpoints=[("a", 40)]),
         run("fetch", 2, 10, 60, 1),
         run("other", 3, 10, 20, 1),
-        run("buy", 9, 0, 70).replace(trace=2),
+        run("buy", 9, 0, 70).replace(trace_id=trace_id(2)),
     ]
     path = tmp_path / "traces.jsonl"
     path.write_bytes(b"".join(encode(record).rstrip(b"\n") + b"\n" for record in records))

@@ -150,7 +150,7 @@ compact(sys.argv[1])
                 continue
             rounds += 1
             reading = sources.open(str(folder))
-            spans = [record.span for record in reading.records]
+            spans = [record.span_id for record in reading.records]
             assert len(spans) == len(set(spans))
             assert len(spans) >= least
             least = len(spans)
@@ -163,7 +163,7 @@ compact(sys.argv[1])
                 process.kill()
     assert [process.returncode for process in (*writers, *compactors)] == [0] * 4
     assert rounds > 3
-    assert len({r.span for r in sources.open(str(folder)).records}) == 16_000
+    assert len({r.span_id for r in sources.open(str(folder)).records}) == 16_000
     assert all(not file.is_lines for file in contents(folder).files)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from perftrace.core.record import Record
 from perftrace.formats import chrome
 from tests.formats.test_otlp import RECORDS
+from tests.ids import span_id, trace_id
 
 MS = 1_000_000
 
@@ -16,7 +17,8 @@ MS = 1_000_000
 def run(name, span, start, end, parent=None, *, thread="MainThread", task=None, checkpoints=(), **fields):
     """Make a record of trace 1 from milliseconds."""
     return Record(
-        name, trace=1, span=span, parent=parent, start=start * MS, duration_ns=(end - start) * MS, pid=7, thread=thread,
+        name, trace_id=trace_id(1), span_id=span_id(span), parent_id=span_id(parent), start=start * MS,
+        duration_ns=(end - start) * MS, pid=7, thread=thread,
         task=task, checkpoints=[(mark, "", at * MS, {}) for mark, at in checkpoints], **fields,
     )  # fmt: skip
 
@@ -94,7 +96,7 @@ def test_slices_of_a_track_lie_side_by_side_or_inside(drawn):
         for i, (start, length, parent, in_task) in enumerate(drawn)
     ]  # fmt: skip
     events = [e for e in written(records) if e["ph"] == "X"]
-    parents = {record.name: record.parent for record in records}
+    parents = {record.name: int(record.parent_id or "0", 16) for record in records}
     for one in events:
         for other in events:
             if one is other or one["tid"] != other["tid"]:
@@ -103,10 +105,10 @@ def test_slices_of_a_track_lie_side_by_side_or_inside(drawn):
             assert ends[0] <= starts[1] or ends[1] <= starts[0] or (starts[0] - starts[1]) * (ends[0] - ends[1]) <= 0
             is_inside = starts[1] < starts[0] and ends[0] < ends[1]
             if is_inside and one["cat"] == other["cat"] == chrome.OPERATION:
-                above, up = str((parents[one["name"]] or 0) - 1), set()
+                above, up = str(parents[one["name"]] - 1), set()
                 while above != "-1" and above not in up:
                     up.add(above)
-                    above = str((parents[above] or 0) - 1)
+                    above = str(parents[above] - 1)
                 assert other["name"] in up
 
 
@@ -128,7 +130,12 @@ def rewritten(records):
 def test_times_keep_their_nanoseconds():
     """A Unix time in microseconds has no room for them as a JavaScript number, so they are counted from the first."""
     start = 1_757_421_666_864_000_123
-    events = written([Record("a", trace=1, span=1, start=start, duration_ns=7), Record("b", start=start + 11)])
+    events = written(
+        [
+            Record("a", trace_id=trace_id(1), span_id=span_id(1), start=start, duration_ns=7),
+            Record("b", start=start + 11),
+        ]
+    )
     assert [e["ts"] for e in events if e["ph"] == "X"] == [0, 0.011]
     assert next(e["args"]["base_ns"] for e in events if e["name"] == "perftrace") == str(start)
 
@@ -160,8 +167,8 @@ def test_another_tools_threads():
         "never ends": (200_000, 0, None),
     }  # fmt: skip
     request, query = found["request"], found["query"]
-    assert (request.parent, query.parent, found["render"].parent) == (None, request.span, request.span)
-    assert query.trace == request.trace != found["never ends"].trace
+    assert (request.parent_id, query.parent_id, found["render"].parent_id) == (None, request.span_id, request.span_id)
+    assert query.trace_id == request.trace_id != found["never ends"].trace_id
     assert request.attributes == {"path": "/", "list": "[1]", "cat": "http"}
     assert query.attributes == {"rows": 3}
     assert [(mark.name, mark.elapsed_ns) for mark in query.checkpoints] == [("connected", 5000)]
@@ -180,8 +187,8 @@ def test_asynchronous_pairs_nest_by_their_id():
     records, missed = read(events)
     assert not missed
     found = {record.name: record for record in records}
-    assert found["step"].parent == found["job"].span
-    assert found["job2"].parent is found["own"].parent is None
+    assert found["step"].parent_id == found["job"].span_id
+    assert found["job2"].parent_id is found["own"].parent_id is None
     assert [mark.name for mark in found["step"].checkpoints] == ["moment"]
     assert found["job2"].duration_ns == 4000
 

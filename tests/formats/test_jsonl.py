@@ -14,6 +14,7 @@ from perftrace.core.record import Record
 from perftrace.exceptions import NewerVersionError
 from perftrace.formats import jsonl
 from perftrace.formats.jsonl import decode, encode
+from tests.ids import span_id, trace_id
 
 EXAMPLE = (
     '{"v":1,"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","parent_id":null,'
@@ -35,7 +36,7 @@ def test_the_written_form_of_the_design():
 
 def test_what_is_empty_is_left_out_and_comes_back_as_default():
     """Only the version, name, id, parent, duration and outcome are always there."""
-    record = Record("a", span=1)
+    record = Record("a", span_id=span_id(1))
     assert set(json.loads(encode(record))) == {
         "v", "span_id", "parent_id", "operation_id", "name", "duration_ns", "outcome",
     }  # fmt: skip
@@ -58,9 +59,9 @@ marks = st.tuples(texts, texts, whole, st.dictionaries(texts, scalars, max_size=
 records = st.builds(
     Record,
     texts.filter(bool),
-    trace=st.integers(0, 2**128 - 1),
-    span=st.integers(0, 2**64 - 1),
-    parent=st.none() | st.integers(1, 2**64 - 1),
+    trace_id=st.integers(1, 2**128 - 1).map(trace_id) | st.just(""),
+    span_id=st.integers(1, 2**64 - 1).map(span_id) | st.just(""),
+    parent_id=st.none() | st.integers(1, 2**64 - 1).map(span_id),
     given_id=optional,
     description=texts,
     key=optional,

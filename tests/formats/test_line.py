@@ -21,6 +21,7 @@ from perftrace.formats.line import (
     split_checkpoint,
     split_id,
 )
+from tests.ids import span_id
 
 ZH, EN = WORDS["zh"], WORDS["en"]
 ID = "button_click_12345_1757421666"
@@ -41,7 +42,7 @@ def test_the_three_lines_in_chinese_byte_for_byte():
 def test_the_lines_in_english_with_all_that_may_follow_the_duration():
     """Outcome, slowness, the key, attributes: in this order."""
     record = Record(
-        "job", span=0xAB, key="7", key_name="user", duration_ns=2_000_400_000, outcome="error", slow=True,
+        "job", span_id=span_id(0xAB), key="7", key_name="user", duration_ns=2_000_400_000, outcome="error", slow=True,
         error_type="ValueError", error="a | b", attributes={"size": "l|g", "n": 3},
     )  # fmt: skip
     assert encode_start(EN, record.operation_id, "", "job") == "⏱️  [PERF] start: job_7_00000000000000ab - job"
@@ -60,7 +61,7 @@ def test_the_lines_in_english_with_all_that_may_follow_the_duration():
 )
 def test_each_outcome_has_its_word(outcome, word):
     """And is read back."""
-    record = Record("a", span=1, outcome=outcome, error="x" if outcome == "error" else None)
+    record = Record("a", span_id=span_id(1), outcome=outcome, error="x" if outcome == "error" else None)
     line = encode_done(ZH, record)
     assert line.endswith(f"s | {word}")
     assert parse(line).outcome == outcome
@@ -92,7 +93,7 @@ def test_any_prefix_and_any_line_end_is_read(prefix, end, words):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk"])
 def test_the_form_that_a_narrow_stream_writes_is_read_back(encoding):
     """The clock sign's escape included; what was escaped before it was written stays so."""
-    line = encode_done(ZH, Record("a", span=1, done="完成 é\n", duration_ns=5_000_000))
+    line = encode_done(ZH, Record("a", span_id=span_id(1), done="完成 é\n", duration_ns=5_000_000))
     narrow = line.encode(encoding, "backslashreplace").decode(encoding)
     assert narrow != line
     assert parse(narrow) == parse(line)
@@ -125,7 +126,7 @@ def test_an_application_line_is_not_ours():
 def test_words_of_the_format_inside_a_text_do_not_mislead():
     """The duration is the first one after which only additions follow."""
     text = "x | 耗时: 9.000s - y | 已取消 | took: 1.000s"
-    line = encode_done(ZH, Record("a", span=1, done=text, duration_ns=7_000_000, key="k", key_name="u"))
+    line = encode_done(ZH, Record("a", span_id=span_id(1), done=text, duration_ns=7_000_000, key="k", key_name="u"))
     parsed = parse(line)
     assert (parsed.duration_ns, parsed.fields) == (7_000_000, (("u", "k"),))
     assert split_body(parsed.body) == ("a_k_0000000000000001", text)
@@ -183,7 +184,7 @@ texts = st.text(st.characters(), max_size=30)
 def test_every_record_is_one_line_and_its_numbers_come_back(name, key, text, value, duration, outcome):
     """Whatever the texts hold."""
     record = Record(
-        name or "x", span=5, key=key, key_name="k", done=text, duration_ns=duration, outcome=outcome,
+        name or "x", span_id=span_id(5), key=key, key_name="k", done=text, duration_ns=duration, outcome=outcome,
         error_type="ValueError" if outcome == "error" else None, error=value, attributes={text: value},
     )  # fmt: skip
     line = encode_done(ZH, record)
@@ -199,12 +200,14 @@ def test_every_record_is_one_line_and_its_numbers_come_back(name, key, text, val
 @pytest.mark.parametrize("key", [None, "7"])
 def test_the_weight_of_a_sampled_run_comes_back(weight, key):
     """It is no attribute."""
-    line = encode_done(ZH, Record("a", span=1, key=key, key_name="k", weight=weight, attributes={"size": 1}))
+    line = encode_done(
+        ZH, Record("a", span_id=span_id(1), key=key, key_name="k", weight=weight, attributes={"size": 1})
+    )
     parsed = parse(line)
     assert parsed.weight == weight
     assert ("sampled_1_in", str(weight)) not in parsed.fields
     assert parse_plain(line) is None
-    assert parse_plain(encode_done(ZH, Record("a", span=1, weight=weight))) is None
+    assert parse_plain(encode_done(ZH, Record("a", span_id=span_id(1), weight=weight))) is None
 
 
 pieces = st.sampled_from(

@@ -13,6 +13,7 @@ from perftrace.core.events import Link
 from perftrace.core.record import Record
 from perftrace.formats import otlp_json, otlp_proto
 from perftrace.formats.otlp import record_of, resource_of, span_of
+from tests.ids import span_id, trace_id
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 OURS = ("perftrace.key", "perftrace.outcome", "perftrace.attribute.a")
@@ -23,9 +24,9 @@ OPTIONAL = st.none() | NAMES
 RECORDS = st.builds(
     Record,
     TEXTS,
-    trace=st.integers(1, 2**128 - 1),
-    span=st.integers(1, 2**64 - 1),
-    parent=st.none() | st.integers(1, 2**64 - 1),
+    trace_id=st.integers(1, 2**128 - 1).map(trace_id),
+    span_id=st.integers(1, 2**64 - 1).map(span_id),
+    parent_id=st.none() | st.integers(1, 2**64 - 1).map(span_id),
     given_id=OPTIONAL,
     description=TEXTS,
     key=OPTIONAL,
@@ -90,7 +91,8 @@ def whole_of(record):
 def test_what_a_backend_sees():
     """The fields that OpenTelemetry has are used; ours are attributes of our own."""
     record = Record(
-        "button_click", trace=1, span=2, parent=3, key="7", key_name="user_id", description="Click", start=10**18,
+        "button_click", trace_id=trace_id(1), span_id=span_id(2), parent_id=span_id(3), key="7",
+        key_name="user_id", description="Click", start=10**18,
         duration_ns=5_000_000, outcome="error", error_type="ValueError", error="bad", attributes={"size": "large"},
         checkpoints=[("get_user", "Ask", 1_000_000, {"hit": True})], pid=42, thread="MainThread",
     )  # fmt: skip
@@ -127,7 +129,13 @@ def test_what_a_backend_sees():
 def test_the_two_forms_say_the_same():
     """Read by OpenTelemetry's own classes."""
     record = Record(
-        "a", trace=5, span=6, start=7, duration_ns=8, attributes={"n": 1.5, "x": None}, checkpoints=[("m", "", 3, {})]
+        "a",
+        trace_id=trace_id(5),
+        span_id=span_id(6),
+        start=7,
+        duration_ns=8,
+        attributes={"n": 1.5, "x": None},
+        checkpoints=[("m", "", 3, {})],
     )
     message = TracesData.FromString(otlp_proto.encode([record], {"service.name": "s"}))
     [span] = message.resource_spans[0].scope_spans[0].spans
@@ -140,7 +148,13 @@ def test_the_two_forms_say_the_same():
 
 def test_half_a_surrogate_pair_becomes_its_escape():
     """No wire form has it; the span is not lost."""
-    record = Record("a\ud800", trace=1, span=2, attributes={"\udc00": "x\udfff"}, checkpoints=[("m\ud801", "", 1, {})])
+    record = Record(
+        "a\ud800",
+        trace_id=trace_id(1),
+        span_id=span_id(2),
+        attributes={"\udc00": "x\udfff"},
+        checkpoints=[("m\ud801", "", 1, {})],
+    )
     for through in (through_json, through_protobuf):
         [again] = through([record])
         assert (again.name, dict(again.attributes)) == ("a\\ud800", {"\\udc00": "x\\udfff"})
@@ -150,9 +164,15 @@ def test_half_a_surrogate_pair_becomes_its_escape():
 
 def test_a_number_beyond_64_bits_becomes_text():
     """As a file of records may hold one; the others of its batch are not lost."""
-    record = Record("a", trace=1, span=2, attributes={"big": 2**70}, checkpoints=[("m", "", 1, {"low": -(2**64)})])
+    record = Record(
+        "a",
+        trace_id=trace_id(1),
+        span_id=span_id(2),
+        attributes={"big": 2**70},
+        checkpoints=[("m", "", 1, {"low": -(2**64)})],
+    )
     for through in (through_json, through_protobuf):
-        again, other = through([record, Record("b", trace=1, span=3)])
+        again, other = through([record, Record("b", trace_id=trace_id(1), span_id=span_id(3))])
         assert again.attributes == {"big": str(2**70)}
         assert again.checkpoints[0].attributes == {"low": str(-(2**64))}
         assert other.name == "b"
@@ -170,7 +190,7 @@ def test_a_record_without_ids_gets_the_same_ones_each_time():
 
 def test_numbers_that_json_has_not_come_back():
     """As protobuf's JSON writes them."""
-    record = Record("a", trace=1, span=2, attributes={"n": math.nan, "i": -math.inf})
+    record = Record("a", trace_id=trace_id(1), span_id=span_id(2), attributes={"n": math.nan, "i": -math.inf})
     for through in (through_json, through_protobuf):
         [again] = through([record])
         assert math.isnan(again.attributes["n"])
@@ -267,7 +287,7 @@ def test_null_is_the_default():
     document = foreign(**dict.fromkeys(names))
     document["resourceSpans"][0]["resource"] = document["resourceSpans"][0]["scopeSpans"][0]["scope"] = None
     [record], missed = read(document)
-    assert (record.name, record.outcome, record.parent, missed) == ("", None, None, 0)
+    assert (record.name, record.outcome, record.parent_id, missed) == ("", None, None, 0)
 
 
 def test_hostile_attributes_of_our_own_names_are_left_as_they_are():
@@ -291,7 +311,7 @@ def test_resource_from_the_environment():
 
 def test_bytes_that_are_no_message_are_a_value_error():
     """Cut or of another kind."""
-    whole = otlp_proto.encode([Record("a", trace=1, span=2)], {})
+    whole = otlp_proto.encode([Record("a", trace_id=trace_id(1), span_id=span_id(2))], {})
     for data in (whole[:-1], b"\xff\xff", b"hello"):
         with pytest.raises(ValueError, match="no OTLP"):
             list(otlp_proto.decode(data))
@@ -300,7 +320,7 @@ def test_bytes_that_are_no_message_are_a_value_error():
 @given(st.binary(max_size=60), st.integers(0, 300), st.binary(max_size=5))
 def test_any_bytes_are_spans_or_a_value_error(data, place, change):
     """Random ones, and a message that was changed somewhere."""
-    record = Record("a", trace=1, span=2, attributes={"b": 1}, checkpoints=[("m", "t", 1, {})])
+    record = Record("a", trace_id=trace_id(1), span_id=span_id(2), attributes={"b": 1}, checkpoints=[("m", "t", 1, {})])
     message = otlp_proto.encode([record], {"s": "x"})
     for one in (data, message[:place] + change + message[place + len(change) :]):
         with contextlib.suppress(ValueError):

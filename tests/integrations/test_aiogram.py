@@ -94,7 +94,7 @@ def test_each_update_is_an_operation_named_by_its_handler(serve):
     # The other came in the same answer and waited while this one held the loop.
     assert second.checkpoints[0].elapsed_ns > first.checkpoints[0].elapsed_ns + 15_000_000
     sent = [r for r in records if r.name == "telegram.SendMessage"]
-    assert {r.parent for r in sent} == {first.span, second.span}
+    assert {r.parent_id for r in sent} == {first.span_id, second.span_id}
     assert not [r for r in records if "GetUpdates" in r.name]
     assert [(r.name, r.key) for r in records if r.name == "on_click"] == [("on_click", "7")]
 

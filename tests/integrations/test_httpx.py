@@ -40,7 +40,7 @@ def test_a_request_is_an_operation_with_the_moments_of_its_connection(serve):
         call, handler = records
         assert call.name == "GET 127.0.0.1"
         assert [c.name for c in call.checkpoints] == ["connected", "sent", "first_byte", "read"]
-        assert call.parent == handler.span
+        assert call.parent_id == handler.span_id
         assert response.text == f"00-{call.trace_id}-{call.span_id}-01"
         assert call.attributes == {
             "http.request.method": "GET", "url.path": "/200", "server.address": "127.0.0.1",

@@ -55,8 +55,8 @@ def test_both_forms_are_read_field_by_field(traced):
         assert len(records) == len(spans)
         for span in spans:
             record = records[span.name]
-            assert (record.trace, record.span) == (span.context.trace_id, span.context.span_id)
-            assert record.parent == (span.parent.span_id if span.parent else None)
+            assert (int(record.trace_id, 16), int(record.span_id, 16)) == (span.context.trace_id, span.context.span_id)
+            assert record.parent_id == (f"{span.parent.span_id:016x}" if span.parent else None)
             assert (record.start, record.duration_ns) == (span.start_time, span.end_time - span.start_time)
             for name, value in span.attributes.items():
                 expected = json.dumps(list(value)) if isinstance(value, tuple) else value

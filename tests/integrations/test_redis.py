@@ -62,7 +62,7 @@ def test_a_command_is_an_operation_and_a_pipeline_one(clients):
         assert [(r.name, r.outcome) for r in ours] == [
             ("redis SET", "ok"), ("redis pipeline", "ok"), ("redis DEL", "ok"), ("redis INCRBY", "error"),
         ]  # fmt: skip
-        assert {r.parent for r in ours} == {handler.span}
+        assert {r.parent_id for r in ours} == {handler.span_id}
         assert ours[1].attributes == {"db.system.name": "redis", "db.operation.batch.size": 2}
         assert not [r for r in records if "user:7" in str(r.attributes) or "secret" in str(r.attributes)]
 

@@ -41,7 +41,7 @@ def test_a_statement_is_an_operation(connect):
         connection.executescript("DELETE FROM users; SELECT 1")
         connection.commit()
     assert statements(records) == ["sql INSERT", "sql INSERT", "sql COMMIT", "sql SELECT", "sql DELETE", "handler"]
-    assert {r.parent for r in records[:-1]} == {records[-1].span}
+    assert {r.parent_id for r in records[:-1]} == {records[-1].span_id}
     assert records[1].attributes == {
         "db.system.name": "sqlite", "db.query.text": "insert into users values (?, ?)", "db.many": True,
     }  # fmt: skip

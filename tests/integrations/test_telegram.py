@@ -93,8 +93,8 @@ def test_each_handler_is_an_operation_with_its_time_in_the_queue(serve):
     assert 2 <= delay < 20
     assert second.checkpoints[0].elapsed_ns > first.checkpoints[0].elapsed_ns + 15_000_000
     sent = [r for r in records if r.name == "telegram.sendMessage"]
-    assert {r.parent for r in sent} == {first.span, second.span}
-    assert {r.parent for r in records if r.name == "POST 127.0.0.1"} >= {r.span for r in sent}
+    assert {r.parent_id for r in sent} == {first.span_id, second.span_id}
+    assert {r.parent_id for r in records if r.name == "POST 127.0.0.1"} >= {r.span_id for r in sent}
     assert not [r for r in records if "getUpdates" in str((r.name, r.attributes))]
     assert [(r.key, r.attributes["telegram.type"]) for r in records if r.name == "on_click"] == [
         ("7", "callback_query")
@@ -160,7 +160,7 @@ def test_in_a_conversation_each_answer_is_an_operation_of_its_own(serve):
     )
     with capture() as records:
         play(url, 2, conversation)
-    assert [(r.name, r.parent) for r in told(records)] == [("begin", None), ("on_name", None)]
+    assert [(r.name, r.parent_id) for r in told(records)] == [("begin", None), ("on_name", None)]
 
 
 def test_updates_by_webhook_and_those_that_are_late(serve):

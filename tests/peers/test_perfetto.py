@@ -18,6 +18,7 @@ import perftrace
 from perftrace import sources
 from perftrace.core.record import Record
 from perftrace.formats import chrome
+from tests.ids import span_id, trace_id
 from tests.peers.conftest import program
 
 pytestmark = pytest.mark.timeout(120)
@@ -86,8 +87,8 @@ def test_counts_and_sums_are_ours_to_the_nanosecond(perfetto):
     start = 1_757_421_666_864_000_123
     records = [
         Record(
-            f"op{chance.randrange(5)}", trace=chance.randrange(1, 50), span=span,
-            parent=chance.randrange(1, span) if span > 1 and chance.random() < 0.5 else None,
+            f"op{chance.randrange(5)}", trace_id=trace_id(chance.randrange(1, 50)), span_id=span_id(span),
+            parent_id=span_id(chance.randrange(1, span) if span > 1 and chance.random() < 0.5 else None),
             start=start + chance.randrange(10**9), duration_ns=chance.randrange(10**7), pid=chance.randrange(1, 3),
             thread=f"thread {chance.randrange(3)}", task=chance.choice([None, "Task-1", "Task-2"]),
         )

@@ -46,7 +46,7 @@ def test_a_statement_takes_as_long_as_the_server_does(postgres, run):
     with capture() as records:
         run(postgres)
     (handler,) = (r for r in records if r.name == "handler")
-    ours = [r for r in records if r.parent == handler.span][-4:]
+    ours = [r for r in records if r.parent_id == handler.span_id][-4:]
     assert [(r.name, r.outcome) for r in ours] == [
         ("sql CREATE", "ok"), ("sql INSERT", "ok"), ("sql SELECT", "ok"), ("sql INSERT", "error"),
     ]  # fmt: skip

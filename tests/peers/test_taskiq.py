@@ -31,6 +31,6 @@ def test_the_trace_goes_through_the_broker(redis_url, tmp_path, monkeypatch):
         process.terminate()
     (handler,) = (r for r in records if r.name == "handler")
     (task,) = (r for r in sources.open(str(tmp_path)).records if r.name == "resize")
-    assert (task.parent, task.trace) == (handler.span, handler.trace)
+    assert (task.parent_id, task.trace_id) == (handler.span_id, handler.trace_id)
     assert [c.name for c in task.checkpoints] == ["queue", "resized"]
     assert task.checkpoints[0].elapsed_ns > 0

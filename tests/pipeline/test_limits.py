@@ -6,6 +6,7 @@ import perftrace
 from perftrace import Sink
 from perftrace.core.record import Record
 from perftrace.pipeline import Cardinality, RateLimit
+from tests.ids import span_id
 
 SECOND = 1_000_000_000
 
@@ -72,7 +73,7 @@ def test_names_beyond_the_cap_become_one(caplog):
     kept = []
     sink = Cardinality(kept.append, names=2)
     for name in ("a", "b", "c", "d", "a"):
-        sink.finished(Record(name, span=1))
+        sink.finished(Record(name, span_id=span_id(1)))
     assert [r.name for r in kept] == ["a", "b", "__other__", "__other__", "a"]
     assert kept[2].operation_id == "c_0000000000000001"
     assert sink.replaced == 2

@@ -13,6 +13,7 @@ from perftrace.core.record import Record
 from perftrace.pipeline import Sampling
 from perftrace.sinks.log.sink import LogSink
 from perftrace.testing import CountingIds
+from tests.ids import span_id, trace_id
 
 
 @pytest.fixture(autouse=True)
@@ -117,9 +118,9 @@ def test_a_share_of_the_healthy_is_kept_by_trace_and_weighs_the_rest(share):
     for _ in range(2000):
         with perftrace.operation("parent"), perftrace.operation("child"):
             pass
-    assert [r.span for r in kept] == [r.span for r in again]
+    assert [r.span_id for r in kept] == [r.span_id for r in again]
     assert {r.weight for r in kept} == ({1 / share} if share else set())
-    assert [r.trace for r in kept[::2]] == [r.trace for r in kept[1::2]]
+    assert [r.trace_id for r in kept[::2]] == [r.trace_id for r in kept[1::2]]
     assert abs(sum(r.weight for r in kept) - 4000 * (share > 0)) < 900
 
 
@@ -149,14 +150,16 @@ def test_what_is_accepted_is_kept_dropped_or_pending(runs, capacity, share):
     sampling = Sampling(kept.append, capacity=capacity, share=share)
     for span, (trace, is_root, outcome) in enumerate(runs, 1):
         parent = None if is_root else 99
-        sampling.finished(Record("x", trace=trace, span=span, parent=parent, outcome=outcome))
+        sampling.finished(
+            Record("x", trace_id=trace_id(trace), span_id=span_id(span), parent_id=span_id(parent), outcome=outcome)
+        )
         assert len(kept) + sampling.dropped()["sampled"] + sampling.pending() == span
         assert sampling.pending() <= capacity
     sampling.close(1)
     assert sampling.pending() == 0
-    sick = {span for span, (_, _, outcome) in enumerate(runs, 1) if outcome != "ok"}
-    assert sick <= {r.span for r in kept}
-    assert len({r.span for r in kept}) == len(kept)
+    sick = {span_id(span) for span, (_, _, outcome) in enumerate(runs, 1) if outcome != "ok"}
+    assert sick <= {r.span_id for r in kept}
+    assert len({r.span_id for r in kept}) == len(kept)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ if child:
     reading = sources.open(str(path))
     assert reading.counters.not_understood == 0
     assert len({record.pid for record in reading.records}) == 2
-    assert len({record.span for record in reading.records}) == 400
+    assert len({record.span_id for record in reading.records}) == 400
 
 
 def test_a_file_that_was_removed_or_rotated_is_made_again(tmp_path):

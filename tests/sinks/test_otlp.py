@@ -19,10 +19,12 @@ from perftrace.core.record import Record
 from perftrace.pipeline.background import Background
 from perftrace.sinks import otlp
 from perftrace.sinks.otlp import OtlpSink
+from tests.ids import span_id, trace_id
 from tests.sinks.servers import OK, answering, read_request, server
 
 RECORDS = [
-    Record(f"op{i}", trace=1, span=i + 1, start=10**18, duration_ns=5, checkpoints=[("m", "Text", 2, {"a": 1})], pid=7)
+    Record(f"op{i}", trace_id=trace_id(1), span_id=span_id(i + 1), start=10**18, duration_ns=5,
+           checkpoints=[("m", "Text", 2, {"a": 1})], pid=7)
     for i in range(4)
 ]  # fmt: skip
 
@@ -96,7 +98,7 @@ def test_logs_that_are_refused_lose_their_records():
     """A record without its checkpoints is not whole."""
     with server(answering(OK), answering(answer(400))) as (url, _):
         sink = OtlpSink(url, checkpoints="logs")
-        sink.batch([*RECORDS, Record("bare", trace=1, span=9)])
+        sink.batch([*RECORDS, Record("bare", trace_id=trace_id(1), span_id=span_id(9))])
         assert sink.dropped() == {"refused": 4, "rejected": 0, "unreachable": 0}
         assert not sink.close(1)
 
@@ -203,7 +205,7 @@ def test_what_is_too_large_is_sent_in_halves():
 def test_very_many_checkpoints_are_several_requests():
     """Receivers refuse what is too large; each record stays whole."""
     marks = [("m", "", i, {}) for i in range(4000)]
-    records = [Record(f"op{i}", trace=1, span=i + 1, checkpoints=marks) for i in range(5)]
+    records = [Record(f"op{i}", trace_id=trace_id(1), span_id=span_id(i + 1), checkpoints=marks) for i in range(5)]
     with server(answering(OK, OK, OK)) as (url, requests):
         sink = OtlpSink(url)
         assert sink.batch(records) == 5

@@ -12,6 +12,7 @@ from perftrace import sources
 from perftrace.core.record import Record
 from perftrace.sinks.perfetto import PerfettoSink
 from tests.conftest import TIMEOUT
+from tests.ids import span_id, trace_id
 
 
 @pytest.fixture
@@ -30,13 +31,17 @@ def test_a_trace_is_drawn_when_its_root_has_finished(sink, tmp_path):
     """What was called comes inside; the file is whole before, between and after."""
     path = tmp_path / "trace.json"
     assert names(path) == []
-    sink.finished(Record("inner", trace=1, span=2, parent=1, start=10, duration_ns=5))
+    sink.finished(
+        Record("inner", trace_id=trace_id(1), span_id=span_id(2), parent_id=span_id(1), start=10, duration_ns=5)
+    )
     assert (names(path), sink.pending()) == ([], 1)
-    sink.finished(Record("outer", trace=1, span=1, start=5, duration_ns=20))
+    sink.finished(Record("outer", trace_id=trace_id(1), span_id=span_id(1), start=5, duration_ns=20))
     assert (names(path), sink.pending()) == (["outer", "inner"], 0)
-    sink.finished(Record("next", trace=2, span=3, start=50, duration_ns=1))
+    sink.finished(Record("next", trace_id=trace_id(2), span_id=span_id(3), start=50, duration_ns=1))
     assert names(path) == ["outer", "inner", "next"]
-    sink.finished(Record("late", trace=1, span=4, parent=1, start=12, duration_ns=50))
+    sink.finished(
+        Record("late", trace_id=trace_id(1), span_id=span_id(4), parent_id=span_id(1), start=12, duration_ns=50)
+    )
     assert sink.flush(1)
     assert names(path)[-1] == "late"
     assert os.stat(path).st_mode & 0o777 == 0o600
@@ -62,7 +67,16 @@ def test_what_waits_is_bounded(tmp_path, monkeypatch):
     sink = PerfettoSink(tmp_path / "trace.json")
     sink.open()
     for span in range(2, 14):
-        sink.finished(Record(f"op{span}", trace=1, span=span, parent=1, start=span, duration_ns=1))
+        sink.finished(
+            Record(
+                f"op{span}",
+                trace_id=trace_id(1),
+                span_id=span_id(span),
+                parent_id=span_id(1),
+                start=span,
+                duration_ns=1,
+            )
+        )
     assert (len(names(tmp_path / "trace.json")), sink.pending()) == (11, 1)
     sink.close(1)
 
@@ -73,7 +87,7 @@ def test_a_full_file_is_told_once_and_counted(tmp_path, caplog):
     sink.language = "en"
     sink.open()
     for span in range(1, 20):
-        sink.finished(Record(f"op{span}", trace=span, span=span, start=span, duration_ns=1))
+        sink.finished(Record(f"op{span}", trace_id=trace_id(span), span_id=span_id(span), start=span, duration_ns=1))
     written = len(names(tmp_path / "trace.json"))
     assert 0 < written < 19
     assert sink.dropped() == {"full": 19 - written, "error": 0}
@@ -88,8 +102,8 @@ def test_a_file_in_use_is_left_to_its_process(sink, tmp_path):
     """The second one writes beside it."""
     other = PerfettoSink(tmp_path / "trace.json")
     other.open()
-    other.finished(Record("b", trace=1, span=1))
-    sink.finished(Record("a", trace=1, span=1))
+    other.finished(Record("b", trace_id=trace_id(1), span_id=span_id(1)))
+    sink.finished(Record("a", trace_id=trace_id(1), span_id=span_id(1)))
     assert names(tmp_path / "trace.json") == ["a"]
     assert names(tmp_path / f"trace-{os.getpid()}.json") == ["b"]
     other.close(1)
@@ -146,7 +160,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 sink = PerfettoSink({str(tmp_path / "trace.json")!r})
 sink.open()
 for span in range(1, 30):
-    sink.finished(Record("op", trace=span, span=span, start=span, duration_ns=1))
+    sink.finished(Record("op", trace_id="%032x" % span, span_id="%016x" % span, start=span, duration_ns=1))
 print(sink.dropped()["error"])
 assert not sink.close(1)
 """

@@ -17,12 +17,20 @@ from perftrace.core.events import Started
 from perftrace.core.record import Record
 from perftrace.sinks.prometheus import PrometheusSink
 from tests.conftest import TIMEOUT
+from tests.ids import span_id, trace_id
 
 SECOND = 1_000_000_000
 RECORDS = [
-    Record("a", trace=1, span=1, start=SECOND, duration_ns=2 * SECOND, checkpoints=[("m", "", SECOND // 2, {})]),
-    Record("a", trace=1, span=2, start=SECOND, duration_ns=SECOND // 100, outcome="error"),
-    Record("b", span=3, duration_ns=100 * SECOND, weight=4.0),
+    Record(
+        "a",
+        trace_id=trace_id(1),
+        span_id=span_id(1),
+        start=SECOND,
+        duration_ns=2 * SECOND,
+        checkpoints=[("m", "", SECOND // 2, {})],
+    ),
+    Record("a", trace_id=trace_id(1), span_id=span_id(2), start=SECOND, duration_ns=SECOND // 100, outcome="error"),
+    Record("b", span_id=span_id(3), duration_ns=100 * SECOND, weight=4.0),
 ]
 
 
@@ -83,9 +91,9 @@ def test_operations_in_flight_are_a_gauge(sink):
         sink.started(Started("a", "a" if span != "3" else "b", "", None, "1", span.zfill(16), None, 0))
     gauge = "perftrace_operations_in_flight"
     assert {k[1]: s.value for k, s in samples(page(sink)).items() if k[0] == gauge} == {"a": 2, "b": 1}
-    sink.finished(Record("a", trace=1, span=1))
-    sink.finished(Record("a", trace=1, span=9))
-    sink.finished(Record("b", trace=1, span=3))
+    sink.finished(Record("a", trace_id=trace_id(1), span_id=span_id(1)))
+    sink.finished(Record("a", trace_id=trace_id(1), span_id=span_id(9)))
+    sink.finished(Record("b", trace_id=trace_id(1), span_id=span_id(3)))
     assert {k[1]: s.value for k, s in samples(page(sink)).items() if k[0] == gauge} == {"a": 1, "b": 0}
 
 
@@ -107,7 +115,9 @@ def test_any_name_is_a_label(sink_names):
 
     sink = PrometheusSink(0)
     for name, mark in [*sink_names, ("\ud800", 'x\\n\n"')]:
-        sink.finished(Record(name, trace=1, span=1, duration_ns=2, checkpoints=[(mark, "", 1, {})]))
+        sink.finished(
+            Record(name, trace_id=trace_id(1), span_id=span_id(1), duration_ns=2, checkpoints=[(mark, "", 1, {})])
+        )
 
     class Page:
         def collect(self):

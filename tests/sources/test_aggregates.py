@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perftrace.analysis.report import SLOWEST, report
+from perftrace.analysis.reports import SLOWEST, report
 from perftrace.sources import parallel
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.files import FileSource

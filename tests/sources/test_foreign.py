@@ -13,9 +13,11 @@ from perftrace.exceptions import SourceError
 from perftrace.formats import chrome, otlp_json, otlp_proto
 from perftrace.sources import limits
 from perftrace.sources.files import FileSource
+from tests.ids import span_id, trace_id
 
 RECORDS = [
-    Record(f"op{i}", trace=1, span=i + 1, start=10**18 + i, duration_ns=5, parent=i or None,
+    Record(f"op{i}", trace_id=trace_id(1), span_id=span_id(i + 1), start=10**18 + i, duration_ns=5,
+           parent_id=span_id(i or None),
            checkpoints=[("m", "", 2, {})])
     for i in range(3)
 ]  # fmt: skip
@@ -184,6 +186,8 @@ def test_what_has_not_ended_is_unfinished(file):
     open_event = {"ph": "B", "name": "open", "ts": 1, "pid": 1, "tid": 1}
     reading = sources.open(file(json.dumps([open_event]).encode()))
     assert [record.name for record in reading.unfinished] == ["open"]
-    reading = sources.open(file(otlp_json.encode([Record("open", trace=1, span=1, start=5, outcome=None)], {})))
+    reading = sources.open(
+        file(otlp_json.encode([Record("open", trace_id=trace_id(1), span_id=span_id(1), start=5, outcome=None)], {}))
+    )
     assert [record.name for record in reading.unfinished] == ["open"]
     assert reading.records == []

@@ -17,6 +17,7 @@ from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.exceptions import SourceError
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start, escape
 from perftrace.sources.files import MAX_LINE, FileSource
+from tests.ids import span_id
 
 CLOCK = "\u23f1\ufe0f  [PERF] "
 ID = "button_click_12345_1757421666"
@@ -324,20 +325,21 @@ def test_whatever_is_written_interleaved_is_read_back(tmp_path_factory, runs, la
     for span, (name, key, description, done, stretches, outcome) in enumerate(runs, 1):
         marks = [(n, d, at // 10**6 * 10**6, NO_ATTRIBUTES) for n, d, at in stretches]
         record = Record(
-            name, span=span, key=key, key_name="k", description=description, done=done or None, outcome=outcome,
+            name, span_id=span_id(span), key=key, key_name="k", description=description, done=done or None,
+            outcome=outcome,
             error="boom" if outcome == "error" else None, checkpoints=marks, duration_ns=10**9,
         )  # fmt: skip
         operation_id = record.operation_id
         lane = [encode_start(words, operation_id, description, name)]
         lane += [encode_checkpoint(words, operation_id, n, d, at) for n, d, at, _ in marks]
         lanes.append([*lane, encode_done(words, record)])
-        expected[span] = (name, key, outcome, [(n, escape(d or n), at) for n, d, at, _ in marks])
+        expected[span_id(span)] = (name, key, outcome, [(n, escape(d or n), at) for n, d, at, _ in marks])
     lines = []
     while any(lanes):
         lines.append(shuffle.choice([lane for lane in lanes if lane]).pop(0))
     path = tmp_path_factory.mktemp("log") / "x.log"
     path.write_text("".join(f"INFO {line}\n" for line in lines), encoding="utf-8", newline="\n")
     source = FileSource([str(path)])
-    found = {r.span: (r.name, r.key, r.outcome, [m[:3] for m in r.checkpoints]) for r in source}
+    found = {r.span_id: (r.name, r.key, r.outcome, [m[:3] for m in r.checkpoints]) for r in source}
     assert found == expected
     assert source.counters.used == len(lines)

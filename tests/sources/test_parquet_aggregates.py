@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perftrace.analysis.report import SLOWEST, report
+from perftrace.analysis.reports import SLOWEST, report
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from perftrace.sources.aggregates import RunAggregates
@@ -14,6 +14,7 @@ from perftrace.sources.files import FileSource
 from perftrace.store import compact
 from tests.analysis.test_critical_path import run
 from tests.conftest import examples
+from tests.ids import trace_id
 
 NAME = "1795000000000000000-1-0000000{}.jsonl"
 
@@ -36,7 +37,7 @@ def stores(draw):
                 running_ns=draw(st.sampled_from([None, 5_000_000, 90_000_000])),
                 error_type=draw(st.sampled_from([None, "ValueError"])) if outcome == "error" else None,
             )  # fmt: skip
-            records.append(record.replace(trace=trace))
+            records.append(record.replace(trace_id=trace_id(trace)))
     return records
 
 
@@ -85,7 +86,7 @@ def test_counted_is_the_same_as_record_by_record(tmp_path_factory, old, new):
     folder = tmp_path_factory.mktemp("store")
     write(folder, NAME.format(1), old)
     assert compact(folder).files == 1
-    write(folder, NAME.format(2), [record.replace(trace=record.trace + 100) for record in new])
+    write(folder, NAME.format(2), [record.replace(trace_id=trace_id(int(record.trace_id, 16) + 100)) for record in new])
     assert counted(str(folder)) == by_records(str(folder))
 
 

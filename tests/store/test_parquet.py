@@ -16,11 +16,13 @@ from perftrace.formats.jsonl import decode, encode
 from perftrace.store import parquet
 from tests.conftest import examples
 from tests.formats.test_jsonl import records
+from tests.ids import span_id
 
 
 def example(n):
     return Record(
-        "a", span=n, start=100 - n, duration_ns=n, weight=2.5, link=Link("0" * 31 + "1", "0" * 15 + "2"), done="d",
+        "a", span_id=span_id(n), start=100 - n, duration_ns=n, weight=2.5, link=Link("0" * 31 + "1",
+        "0" * 15 + "2"), done="d",
         attributes={"size": "large", "n": None, "f": 0.5},
         checkpoints=[("x", "\u2028", n, {"q": True}), ("y", "", n, {})],
     )  # fmt: skip

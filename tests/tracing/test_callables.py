@@ -238,7 +238,7 @@ def test_detached_work_begins_its_own_trace_with_a_link(records):
             pass
     poll()
     linked, block, _, alone = records
-    assert (linked.parent, linked.trace_id != start.trace_id) == (None, True)
+    assert (linked.parent_id, linked.trace_id != start.trace_id) == (None, True)
     assert (linked.link.trace_id, linked.link.span_id) == (start.trace_id, start.span_id)
     assert block.link == linked.link
     assert alone.link is None

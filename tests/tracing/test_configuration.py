@@ -251,7 +251,7 @@ with perftrace.operation("across") as across:
         assert perftrace.current_operation() is None
         with perftrace.operation("own"):
             pass
-names = [(r.name, r.parent) for r in perftrace.records()]
+names = [(r.name, r.parent_id) for r in perftrace.records()]
 if child:
     assert os.waitpid(child, 0)[1] == 0
     assert names == [("across", None)], names

@@ -359,7 +359,7 @@ def test_a_foreign_value_in_the_context_variable_is_no_operation(records):
         assert current.get() == "foreign"
     finally:
         current.reset(token)
-    assert [(r.name, r.parent) for r in records] == [("f", None), ("block", None)]
+    assert [(r.name, r.parent_id) for r in records] == [("f", None), ("block", None)]
     assert perftrace.stats()["orphans"] == 2
 
 

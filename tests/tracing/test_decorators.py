@@ -393,8 +393,8 @@ def test_threads_see_the_operation_only_through_to_thread(records):
 
     asyncio.run(f())
     inner, bare, outer = records
-    assert (inner.parent, inner.trace) == (outer.span, outer.trace)
-    assert (bare.parent, bare.thread) == (None, "bare")
+    assert (inner.parent_id, inner.trace_id) == (outer.span_id, outer.trace_id)
+    assert (bare.parent_id, bare.thread) == (None, "bare")
     assert outer.thread == "MainThread"
 
 

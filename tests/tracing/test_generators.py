@@ -291,7 +291,7 @@ def test_an_async_context_manager_over_a_timed_async_generator(records):
                 await asyncio.sleep(0)
 
     asyncio.run(main())
-    assert [(r.name, r.parent, [m[0] for m in r.checkpoints]) for r in records] == [
+    assert [(r.name, r.parent_id, [m[0] for m in r.checkpoints]) for r in records] == [
         ("body", None, []), ("acm", None, ["enter", "leave"]),
     ]  # fmt: skip
 

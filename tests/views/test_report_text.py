@@ -3,7 +3,7 @@
 import pytest
 from rich.cells import cell_len
 
-from perftrace.analysis import report as analysis
+from perftrace.analysis import reports as analysis
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.sources.base import ReadCounters, Reading

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from perftrace.analysis import report as analysis
+from perftrace.analysis import reports as analysis
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.sources.base import ReadCounters, Reading

@@ -9,7 +9,7 @@ from typing import Literal
 
 from perftrace.analysis.bootstrap import Interval, WeightedSample, change_of
 from perftrace.analysis.segments import segments_of
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.core.values import END
 
 LEVEL = 0.95
@@ -117,8 +117,8 @@ def _sides(records: Iterable[Record]) -> dict[str, dict[str | None, _Side]]:
     found: dict[str, dict[str | None, _Side]] = {}
     seen = set()
     for record in records:
-        if record.trace:
-            identity = (record.trace, record.span)
+        identity = ids_of(record)[:2]
+        if identity[0]:
             if identity in seen:
                 continue
             seen.add(identity)
