@@ -1,17 +1,19 @@
 """The public surface: what `perftrace` exports, and the errors that it raises."""
 
+import ast
 import builtins
 import inspect
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import perftrace
-from perftrace import exceptions, sinks
+from perftrace import analysis, exceptions, pipeline, sinks, sources, store, testing
 from tests.conftest import TIMEOUT
 
 
@@ -84,6 +86,52 @@ def test_the_sinks_are_imported_from_their_package():
     assert {name: getattr(sinks, name).__name__ for name in sinks.__all__} == {name: name for name in sinks.__all__}
     with pytest.raises(AttributeError, match="'NoSuchSink'"):
         sinks.NoSuchSink  # it raises
+
+
+def test_the_analysis_exports_its_functions_and_their_results():
+    """By name, whatever was imported before; `report` without numpy."""
+    assert {getattr(analysis, name).__name__ for name in analysis.__all__} == set(analysis.__all__)
+    code = (
+        "import sys; from perftrace.analysis import report; assert callable(report); assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
+    with pytest.raises(AttributeError, match="'no_such_name'"):
+        analysis.no_such_name  # it raises
+
+
+EXPORTED = [
+    exported
+    for module in (perftrace, analysis, pipeline, sinks, sources, store, testing)
+    for name in getattr(module, "__all__", dir(module))
+    if inspect.isclass(exported := getattr(module, name))
+    and exported.__module__.startswith("perftrace.")
+    and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("exported", dict.fromkeys(EXPORTED), ids=lambda exported: exported.__qualname__)
+def test_each_field_is_documented(exported):
+    """Those of a type by the text below it, properties by their own."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(exported))).body
+    below = [*definition.body[1:], None]
+    for statement, following in zip(definition.body, below, strict=True):
+        if isinstance(statement, ast.AnnAssign) and not statement.target.id.startswith("_"):
+            assert isinstance(following, ast.Expr), statement.target.id
+            assert isinstance(following.value.value, str), statement.target.id
+    for name, member in vars(exported).items():
+        assert name.startswith("_") or not isinstance(member, property) or member.__doc__, name
+
+
+def test_ids_are_hexadecimal_text():
+    """Numbers are nobody's business."""
+    record = perftrace.Record("a", trace_id="0" * 31 + "a", span_id="0" * 15 + "b", parent_id="0" * 15 + "c")
+    assert (record.trace_id, record.span_id, record.parent_id) == ("0" * 31 + "a", "0" * 15 + "b", "0" * 15 + "c")
+    assert record.as_dict()["trace_id"] == record.trace_id
+    assert not {"trace", "span", "parent", "FIELDS"} & set(dir(record))
+    bare = perftrace.Record("a")
+    assert (bare.trace_id, bare.span_id, bare.parent_id) == ("", "", None)
+    with pytest.raises(ValueError, match="xyz"):
+        perftrace.Record("a", trace_id="xyz")
 
 
 def test_the_extra_all_holds_all_others():

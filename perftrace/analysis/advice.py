@@ -54,6 +54,7 @@ class Gain:
     p50: float
     """Of the median of the traces of this kind."""
     p95: float
+    """Of the 95th percentile of these traces."""
     total: float
     """Over all traces."""
 
@@ -63,11 +64,13 @@ class Finding:
     """Something worth changing."""
 
     rule: Rule
+    """What was found, by the name of its rule."""
     operation: str
     """Where it happens."""
     segment: str
     """What it is: the called operations, or a segment."""
     gain: Gain
+    """What mending it would save."""
     count: int
     """How many traces have it."""
     confidence: float
@@ -85,6 +88,7 @@ class Advice:
     findings: list[Finding]
     """By the total gain, largest first."""
     unused: TreeIssues
+    """Records that do not fit into trees."""
 
 
 def advise(records: Iterable[Record]) -> Advice:

@@ -32,8 +32,11 @@ class Decile:
     """A decile on both sides; seconds."""
 
     share: float
+    """Which one: 0.1 to 0.9."""
     before: float
+    """Seconds."""
     after: float
+    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +44,27 @@ class Comparison:
     """An operation or a segment of it on both sides; medians in seconds."""
 
     name: str
+    """Of the operation or the segment."""
     verdict: Verdict
+    """Slower or faster by more than the least change; `inconclusive` where there are too few runs to decide."""
     before: float
+    """Seconds."""
     after: float
+    """Seconds."""
     change: float | None
     """Of the median, relative: 0.1 is a tenth more; None where the median was 0 and is not."""
     low: float | None
+    """The lower end of the interval of the change, relative; None where there is none."""
     high: float | None
     """The interval of the change; None where there is none, or no end of it."""
     count_a: int
+    """How many runs A has."""
     count_b: int
+    """How many runs B has."""
     needed: int
     """How many runs more on each side would probably decide it; 0 where it is decided."""
     deciles: list[Decile]
+    """From 0.1 to 0.9."""
     segments: "list[Comparison]" = field(default_factory=list)
     """Those that both sides have, in the order of the run; a segment has none."""
 
@@ -63,10 +74,13 @@ class Compared:
     """The whole answer."""
 
     level: float
+    """Of the intervals, 0 to 1."""
     operations: list[Comparison]
     """Slower ones first, then faster, inconclusive, same; in each the largest change in seconds first."""
     only_a: list[str]
+    """Names of the operations that only A has."""
     only_b: list[str]
+    """Names of the operations that only B has."""
 
 
 @dataclass

@@ -28,6 +28,7 @@ class RecordFilter:
     """Records that fulfil all conditions."""
 
     operation: str | None = None
+    """The only name that matches; None for any."""
     since: float | None = None
     """Unix seconds; a run counts by its start."""
     until: float | None = None

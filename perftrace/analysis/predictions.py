@@ -27,9 +27,13 @@ class StepChange:
     """A percentile as it is and as it would be, with the 95 % interval of that; seconds."""
 
     now: float
+    """As recorded."""
     then: float
+    """As predicted."""
     low: float
+    """The lower end of the interval of `then`."""
     high: float
+    """The upper end of the interval of `then`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,19 @@ class FasterStep:
     """A step made faster by a share of its own time."""
 
     operation: str
+    """The operation that the step belongs to."""
     segment: str
+    """The segment of that operation."""
     faster: float
+    """By which share of its own time: 0.25, 0.5 or 1."""
     gain: float
     """Seconds saved over all runs."""
     p50: StepChange
+    """Of the runs' duration."""
     p95: StepChange
+    """Of the runs' duration."""
     p99: StepChange
+    """Of the runs' duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +61,15 @@ class WhatIf:
     """The whole answer."""
 
     operation: str
+    """The name that was asked for."""
     count: int
+    """How many runs were replayed."""
     steps: list[FasterStep]
     """By the gain of the step made twice as fast, the largest first."""
     needed: int
     """How many runs more it takes for a prediction; then `steps` is empty."""
     unused: TreeIssues
+    """Records that do not fit into trees."""
 
 
 def whatif(records: Iterable[Record], operation: str) -> WhatIf:

@@ -22,9 +22,13 @@ class Segment:
     name: str
     """Of the checkpoint that ends it, or `(end)`."""
     count: int
+    """How many runs have it."""
     total: float
+    """Seconds of all runs together."""
     p50: float
+    """The median, in seconds."""
     p95: float
+    """The 95th percentile, in seconds."""
     share: float
     """Of the time of all segments of its operation, 0 to 1."""
     bottleneck: bool
@@ -38,6 +42,7 @@ class FailureCount:
     type: str
     """The exception's type, or `error` and `abandoned` where there was none."""
     count: int
+    """How many runs failed so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class OperationReport:
     """The runs of one operation; times in seconds, percentiles None where no run finished."""
 
     name: str
+    """Of the operation."""
     group: str | None
     """The value that its runs are grouped by; None where they are not."""
     count: int
@@ -52,8 +58,11 @@ class OperationReport:
     failures: int
     """Outcome `error` or `abandoned`."""
     cancelled: int
+    """How many finished runs were cancelled."""
     never_ended: int
+    """How many runs started and did not end."""
     total: float
+    """Seconds of all finished runs together."""
     self: float
     """Without the time in which operations ran that it called in the same process."""
     share: float
@@ -63,9 +72,13 @@ class OperationReport:
     suspended: float | None
     """The rest of these runs' time."""
     p50: float | None
+    """The median, in seconds."""
     p95: float | None
+    """The 95th percentile, in seconds."""
     p99: float | None
+    """The 99th percentile, in seconds."""
     max: float | None
+    """The longest, in seconds."""
     errors: list[FailureCount]
     """The most frequent first."""
     segments: list[Segment]
@@ -77,10 +90,13 @@ class SlowRun:
     """One of the slowest runs."""
 
     operation_id: str
+    """As in log lines."""
     name: str
+    """Of the operation."""
     duration: float
     """Seconds."""
     outcome: Outcome | None
+    """How it ended."""
     bottleneck: str | None
     """Its longest segment; None where none is known."""
 
@@ -90,7 +106,9 @@ class NeverEnded:
     """A run that started and did not end."""
 
     operation_id: str
+    """As in log lines."""
     name: str
+    """Of the operation."""
     last_checkpoint: str | None
     """Where it stood."""
 
@@ -104,6 +122,7 @@ class Report:
     slowest: list[SlowRun]
     """Slowest first."""
     never_ended: list[NeverEnded]
+    """In the order in which they started."""
     duplicates: int
     """Records left out, as one with the same trace and span was there."""
 

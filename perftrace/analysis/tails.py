@@ -30,6 +30,7 @@ class TailGroup:
     """Some of the runs."""
 
     count: int
+    """How many."""
     mean: float
     """Seconds."""
 
@@ -39,7 +40,9 @@ class Part:
     """What a step, a segment of the operation or of one below it, has to do with it; its time on the critical path."""
 
     operation: str
+    """The operation that the step belongs to."""
     segment: str
+    """The segment of that operation."""
     gap: float
     """How much longer it takes in the tail, on average; seconds. All parts add up to the whole gap."""
     share: float
@@ -53,14 +56,19 @@ class Why:
     """The whole answer."""
 
     operation: str
+    """The name that was asked for."""
     count: int
+    """How many runs it has."""
     tail_from: float
     """The percentile where the tail begins, 0 to 1."""
     tail: TailGroup
+    """The slowest runs."""
     typical: TailGroup
+    """Those around the median."""
     gap: float
     """How much longer the tail takes on average; seconds."""
     enough: bool
+    """Whether there are enough runs to rely on the answer."""
     needed: int
     """How many runs more it takes for an answer to rely on."""
     parts: list[Part]
@@ -68,6 +76,7 @@ class Why:
     attributes: list[Association]
     """What the tail has more often, beyond chance; the most telling first."""
     unused: TreeIssues
+    """Records that do not fit into trees."""
 
 
 def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:

@@ -41,9 +41,11 @@ class Window:
     start: float
     """Unix seconds."""
     count: int
+    """How many runs started in it."""
     p50: float | None
     """Seconds; None where nothing ran."""
     p95: float | None
+    """Seconds; None where nothing ran."""
     rate: float
     """Runs a second."""
     failures: float | None
@@ -57,8 +59,11 @@ class Change:
     at: float
     """Unix seconds: the start of the first window after it."""
     metric: Metric
+    """What has changed."""
     before: float
+    """In seconds for `p50` and `p95`, runs a second for `rate`, a share from 0 to 1 for `failures`."""
     after: float
+    """In the unit of `before`."""
     p: float
     """How probable so large a difference is in noise."""
 
@@ -68,6 +73,7 @@ class OperationTrend:
     """An operation over time."""
 
     name: str
+    """Of the operation."""
     windows: list[Window]
     """All of the source, empty ones too."""
     changes: list[Change]

@@ -57,6 +57,7 @@ class Reading(Generic[Records_co]):
     unfinished: Iterable[Record] = ()
     """What started and never ended: records with outcome None and what is known of them."""
     counters: ReadCounters = field(default_factory=ReadCounters)
+    """What was read and what was not understood."""
     aggregates: RunAggregates | None = None
     """Finished operations that were counted in place of being given as records; None where all are records."""
 

@@ -40,6 +40,7 @@ class FileSource(Source):
     """
 
     language: Language | None
+    """Of the first log that has lines of perftrace's; None where none has."""
 
     def __init__(self, paths: Iterable[str], aggregates: RunAggregates | None = None) -> None:
         super().__init__(aggregates)

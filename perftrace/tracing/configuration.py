@@ -41,24 +41,38 @@ class SinkStats(TypedDict):
     """The counters of one sink: accepted = written + dropped + pending."""
 
     name: str
+    """The sink's class, or the name of the callable."""
     accepted: int
+    """How many events it was given."""
     written: int
+    """How many of them are where they should go."""
     pending: int
+    """How many wait, in a queue or a buffer."""
     dropped: dict[str, int]
+    """How many are lost, by reason."""
     errors: int
+    """How many times it raised."""
 
 
 class Stats(TypedDict):
     """What was counted since the start of the process."""
 
     sinks: list[SinkStats]
+    """In the order of `configure`."""
     orphans: int
+    """Checkpoints reached where no operation was current."""
     late: int
+    """Checkpoints and changes of operations that had ended."""
     unknown_ids: int
+    """Calls of the explicit API with an id that never started, or was given up on."""
     doubled_ids: int
+    """Second starts and second ends of an id."""
     overflowed_checkpoints: int
+    """Checkpoints beyond the 10,000 that an operation keeps."""
     misplaced: int
+    """Blocks that were left in another task or context than they were entered in."""
     reentrant: int
+    """Operations and checkpoints inside a sink's own call, which are not traced."""
 
 
 def configure(
