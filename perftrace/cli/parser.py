@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from perftrace.messages import TEXTS, Language, in_language
+from perftrace.messages.texts import HelpTexts
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -58,9 +59,9 @@ class Commands:
 
         language: of the help. default: the language of texts, if one is chosen.
         """
-        self.words = TEXTS[language].help
+        self.words: HelpTexts = TEXTS[language].help
         self.language: Language = language
-        self._default = default
+        self._default: Language | None = default
         self._actions = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(self, name: str, run: Run) -> Parser:

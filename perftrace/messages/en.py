@@ -77,6 +77,7 @@ TEXTS = Texts(
         not_all_taken="DuckDB did not take all of {count} records",
         needs_duckdb="Parquet files of a store need DuckDB: pip install 'perftrace-toolkit[store]'",
         needs_protobuf="OTLP's protobuf needs opentelemetry-proto: pip install 'perftrace-toolkit[otlp]'",
+        needs_urllib3="Sending needs urllib3: pip install 'perftrace-toolkit[otlp]'",
         not_a_time="not a time: {text!r}; write 2h, 7d, 2026-11-01, 2026-11-01T09:30+08:00 or unix seconds",
         not_a_condition="not a condition: {text!r}; write name=value, as in size=large or key=user_42",
         not_a_group="neither a time range nor a condition: {text!r}; write START..END or name=value",

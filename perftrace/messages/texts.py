@@ -51,6 +51,7 @@ class ErrorTexts(NamedTuple):
     not_all_taken: str
     needs_duckdb: str
     needs_protobuf: str
+    needs_urllib3: str
     not_a_time: str
     not_a_condition: str
     not_a_group: str

@@ -67,6 +67,7 @@ TEXTS = Texts(
         not_all_taken="DuckDB 没有写入全部 {count} 条记录",
         needs_duckdb="存储的 Parquet 文件需要 DuckDB: pip install 'perftrace-toolkit[store]'",
         needs_protobuf="OTLP 的 protobuf 需要 opentelemetry-proto: pip install 'perftrace-toolkit[otlp]'",
+        needs_urllib3="发送需要 urllib3: pip install 'perftrace-toolkit[otlp]'",
         not_a_time="不是时间: {text!r}；可写 2h、7d、2026-11-01、2026-11-01T09:30+08:00 或 Unix 秒",
         not_a_condition="不是条件: {text!r}；请写 名字=值，如 size=large 或 key=user_42",
         not_a_group="既不是时间段也不是条件: {text!r}；请写 起..止 或 名字=值",

@@ -1,7 +1,7 @@
-"""Posts bytes to a server, within a time and reading no more of an answer than is of use; stdlib only."""
+"""Posts bytes to a server by urllib3, within a time and reading no more of an answer than is of use."""
 
 import base64
-import contextlib
+import functools
 import http.client
 import io
 import socket
@@ -11,7 +11,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from perftrace.messages import Message
+
+if TYPE_CHECKING:
+    import urllib3
 
 MAX_ANSWER = 64 << 10
 """Bytes of an answer's body that are read."""
@@ -29,6 +34,12 @@ class Endpoint(NamedTuple):
     """With the query, if there is one."""
     authorization: str | None
     """The value of a header, if the URL has a user's name."""
+
+    @property
+    def url(self) -> str:
+        """Without credentials."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path or '/'}"
 
     @property
     def shown(self) -> str:
@@ -116,80 +127,83 @@ class HttpClient:
     """Posts to one target, over one connection as long as the server keeps it.
 
     headers: sent each time. certificates: by which an https server is known. Proxies are taken from the environment,
-    as `urllib` does. Not to be used by two threads at once.
+    as `urllib` does. Not to be used by two threads at once. Raises ModuleNotFoundError where urllib3 is not installed.
     """
 
     def __init__(
         self, target: Endpoint, headers: Mapping[str, str], certificates: ssl.SSLContext | None = None
     ) -> None:
+        _pool_classes()
         self._target = target
         self._headers = dict(headers)
         if target.authorization is not None:
             self._headers.setdefault("Authorization", target.authorization)
         self._certificates = certificates
-        self._connection: http.client.HTTPConnection | None = None
+        self._pools: urllib3.PoolManager | None = None
+        self._is_used = False
+        """Whether a connection may have been kept."""
 
     def post(self, body: bytes, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
         """Post and read the answer, all within so many seconds.
 
         headers: beside those sent each time.
 
-        Raises OSError where the server cannot be reached or is too slow, HTTPException where it does not speak HTTP.
+        Raises OSError where the server cannot be reached, is too slow (TimeoutError), or does not speak HTTP.
         """
         deadline = time.monotonic() + seconds
-        is_used = self._connection is not None
-        try:
-            return self._exchange(body, deadline, headers)
-        except ConnectionError:
-            if not is_used:
-                raise
-        # The server had closed the kept connection meanwhile: that says nothing about it.
+        if self._is_used:
+            try:
+                return self._exchange(body, deadline, headers)
+            except ConnectionError:
+                pass  # the server had closed the kept connection meanwhile: that says nothing about it
         return self._exchange(body, deadline, headers)
 
     def _exchange(self, body: bytes, deadline: float, headers: Mapping[str, str]) -> Response:
+        from urllib3.exceptions import HTTPError
+
         try:
-            connection = self._connect(deadline)
-            connection.request("POST", self._path, body, {**self._headers, **headers})
-            response = connection.getresponse()
+            response = self._connected().urlopen(
+                "POST",
+                self._target.url,
+                body=body,
+                headers={**self._headers, **headers},
+                timeout=_left(deadline),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            self._is_used = True
             content = response.read(MAX_ANSWER)
-            if not response.isclosed() or response.will_close:
-                self.close()
-        except BaseException:
+            if len(content) < MAX_ANSWER:
+                response.release_conn()
+            else:
+                response.close()
+        except BaseException as error:
             self.close()
+            if isinstance(error, HTTPError):
+                raise _as_os_error(error) from error
             raise
-        kind = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return Response(response.status, kind, response.headers.get("Retry-After"), content)
 
-    def _connect(self, deadline: float) -> http.client.HTTPConnection:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._new_connection(_left(deadline))
-            connection.connect()
-        elif connection.sock is not None:
-            connection.sock.settimeout(_left(deadline))
-        # What it makes of the socket's bytes reads within the deadline, however slowly they come.
-        connection.response_class = lambda sock, *rest, **options: http.client.HTTPResponse(  # type: ignore[assignment]
-            TimedConnection(sock, deadline),  # type: ignore[arg-type]
-            *rest,
-            **options,
-        )
-        return connection
+    def _connected(self) -> "urllib3.PoolManager":
+        if self._pools is None:
+            self._pools = self._new_pools()
+            self._pools.pool_classes_by_scheme = _pool_classes()
+        return self._pools
 
-    def _new_connection(self, timeout: float) -> http.client.HTTPConnection:
-        target = self._target
+    def _new_pools(self) -> "urllib3.PoolManager":
+        import urllib3
+
+        options: dict[str, Any] = {"num_pools": 1, "maxsize": 1}
+        if self._target.scheme == "https":
+            options["ssl_context"] = self._certificates or ssl.create_default_context()
         proxy = self._proxy()
-        self._path = target.path or "/"
-        host, port = (target.host, target.port) if proxy is None else (proxy.host, proxy.port)
-        if target.scheme == "https":
-            context = self._certificates or ssl.create_default_context()
-            secure = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
-            if proxy is not None:
-                secure.set_tunnel(target.host, target.port, _proxy_headers(proxy))
-            return secure
-        if proxy is not None:
-            self._path = f"http://{target.host}:{target.port}{self._path}"
-            self._headers.update(_proxy_headers(proxy))
-        return http.client.HTTPConnection(host, port, timeout=timeout)
+        if proxy is None:
+            return urllib3.PoolManager(**options)
+        sent = {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
+        return urllib3.ProxyManager(proxy.url, proxy_headers=sent, **options)
 
     def _proxy(self) -> Endpoint | None:
         target = self._target
@@ -200,14 +214,57 @@ class HttpClient:
 
     def close(self) -> None:
         """Close the connection; the next post makes another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.close()
+        pools, self._pools, self._is_used = self._pools, None, False
+        if pools is not None:
+            pools.clear()
 
 
-def _proxy_headers(proxy: Endpoint) -> dict[str, str]:
-    return {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
+@functools.cache
+def _pool_classes() -> dict[str, Any]:
+    """Return urllib3's pools, whose connections read an answer within its time, however slowly it comes."""
+    try:
+        import urllib3
+        from urllib3 import connection
+    except ImportError:
+        raise ModuleNotFoundError(Message("needs_urllib3"), name="urllib3") from None
+
+    class Connection(connection.HTTPConnection):
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+            _limit(self)
+            return super().getresponse()
+
+    class SecureConnection(connection.HTTPSConnection):
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+            _limit(self)
+            return super().getresponse()
+
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = SecureConnection
+
+    return {"http": Pool, "https": SecurePool}
+
+
+def _limit(connection: Any) -> None:
+    """Let what reads the next answer end at the deadline of its request; urllib3's own timeout is for one read."""
+    deadline = time.monotonic() + connection.timeout
+    connection.response_class = lambda sock, *rest, **options: http.client.HTTPResponse(
+        TimedConnection(sock, deadline),  # type: ignore[arg-type]
+        *rest,
+        **options,
+    )
+
+
+def _as_os_error(error: Exception) -> OSError:
+    """Return the error of the system that one of urllib3's tells of, or one with its text."""
+    from urllib3.exceptions import TimeoutError as TooSlow
+
+    for cause in (*reversed(error.args), error.__cause__, error.__context__):
+        if isinstance(cause, OSError):
+            return cause
+    return TimeoutError("timed out") if isinstance(error, TooSlow) else OSError(str(error))
 
 
 def _left(deadline: float) -> float:

@@ -2,7 +2,6 @@
 
 import email.utils
 import gzip
-import http.client
 import os
 import random
 import ssl
@@ -181,7 +180,7 @@ class OtlpSink(LocalizedSink):
             asked = None
             try:
                 answer = poster.post(packed, self._timeout, self._packing)
-            except (OSError, http.client.HTTPException, ValueError) as error:
+            except (OSError, ValueError) as error:
                 why = f"{type(error).__name__}: {plain(error)}"
             else:
                 if answer.status not in _PASSING:

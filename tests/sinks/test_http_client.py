@@ -2,8 +2,9 @@
 
 import contextlib
 import gzip
-import http.client
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perftrace.sinks.http_client import MAX_ANSWER, HttpClient, check_header, parse_url
+from tests.conftest import TIMEOUT
 from tests.sinks.servers import OK, answering, read_request, server
 
 
@@ -114,7 +116,7 @@ def test_whatever_takes_too_long_ends_in_time(script):
 )  # fmt: skip
 def test_what_is_no_http_is_told_apart(answer):
     """Garbage, nothing, and heads without end."""
-    with server(answering(answer)) as (url, _), pytest.raises((OSError, http.client.HTTPException)):
+    with server(answering(answer)) as (url, _), pytest.raises(OSError, match=r"."):
         poster(url).post(b"x", 5)
 
 
@@ -151,5 +153,33 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch):
         post = HttpClient(parse_url("http://collector.invalid/v1"), {})
         assert post.post(gzip.compress(b"x"), 5).status == 200
         post.close()
-    assert requests[0].startswith(b"POST http://collector.invalid:80/v1 HTTP/1.1\r\nHost: collector.invalid")
+    assert requests[0].startswith(b"POST http://collector.invalid:80/v1 HTTP/1.1\r\n")
+    assert b"\r\nHost: collector.invalid" in requests[0]
     assert b"Proxy-Authorization: Basic bWU6cHc=" in requests[0]
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed():
+    """What is sent goes where it was to go, and nowhere else."""
+    away = b"HTTP/1.1 307 Away\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+    with server(answering(away)) as (url, _):
+        post = poster(url)
+        assert post.post(b"x", 5).status == 307
+        post.close()
+
+
+def test_an_answer_in_chunks_is_read_whole_and_the_connection_kept():
+    """Chunks are urllib3's."""
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3\r\nyes\r\n0\r\n\r\n"
+    with server(answering(chunked, OK)) as (url, requests):
+        post = poster(url)
+        assert post.post(b"x", 5).body == b"okyes"
+        assert post.post(b"y", 5).body == b"ok"
+        post.close()
+    assert len(requests) == 2
+
+
+def test_what_is_missing_is_named():
+    """With the line that helps."""
+    code = "import sys; sys.modules['urllib3'] = None; from perftrace.sinks import OtlpSink; OtlpSink('http://127.0.0.1:1')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT, check=False, text=True)
+    assert "ModuleNotFoundError: Sending needs urllib3: pip install 'perftrace-toolkit[otlp]'" in done.stderr
