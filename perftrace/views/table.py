@@ -58,11 +58,10 @@ class Table:
         widths = self._widths({at: natural[at] for at in kept}, options.max_width)
         table = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(self._head))
         for at in kept:
-            # A width that is given saves rich from measuring each cell, a fifth of its time.
             table.add_column(
                 Text(shorten(self._head[at], widths[at])),
                 justify="left" if self._columns[at].is_left else "right",
-                width=widths[at],
+                max_width=widths[at],
                 overflow="fold",
                 no_wrap=self._columns[at].narrowed is not None or self._columns[at].least is None,
             )
