@@ -12,6 +12,7 @@ class Sink:
 
     Hooks run on the traced thread, at once: a sink that may be slow belongs into a wrapper that
     queues. Whatever a hook raises is counted and reported once, and never reaches traced code.
+    `flush` and `close`, where they are overridden, run in a thread of their own: one that hangs keeps nobody waiting.
     """
 
     never_traces: ClassVar[bool] = False
@@ -67,6 +68,10 @@ class Sink:
         """Count the events that were accepted and are not written yet."""
         return 0
 
+    def caught(self) -> int:
+        """Count the exceptions that were caught inside, as by a queue around a sink that raises."""
+        return 0
+
 
 class CallableSink(Sink):
     """Hands finished operations to a callable."""
@@ -77,6 +82,13 @@ class CallableSink(Sink):
     def finished(self, record: Record) -> None:
         """Pass a finished operation on."""
         self.receive(record)
+
+
+def name_of(sink: Sink) -> str:
+    """Return the name by which a sink is reported: its class, or the callable that it calls."""
+    if isinstance(sink, CallableSink):
+        return str(getattr(sink.receive, "__qualname__", type(sink.receive).__name__))
+    return type(sink).__name__
 
 
 SinkLike: TypeAlias = Sink | str | Callable[[Record], Any]

@@ -1,10 +1,14 @@
 """A sink as the tracer sees it: hooks that never raise, and counters."""
 
-from collections.abc import Callable
+import _thread
+import contextvars
+import time
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from types import BuiltinMethodType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from perftrace.core.sink import Sink
 
@@ -56,6 +60,8 @@ class SinkGuard:
         it is called as it is, with nothing of ours around it, which would cost three times as much. What it was
         handed is what the tracer delivered meanwhile."""
         self._is_attached = False
+        self._ending: Ending | None = None
+        """The last flush or close."""
         self._begin_counting()
 
     def _begin_counting(self) -> None:
@@ -83,6 +89,7 @@ class SinkGuard:
     def open_in_child(self) -> None:
         """Open the sink in a forked child, with counters of its own."""
         self._begin_counting()
+        self._ending = None
         try:
             self.open()
         except Exception as error:
@@ -136,22 +143,29 @@ class SinkGuard:
         if self._errors == 1:
             self._report(self.sink, error)
 
-    def _all_written(self, method: Callable[[float], bool | None], timeout: float) -> bool:
-        """Flush or close the sink; return whether nothing was lost since the last time."""
+    def start(self, name: Literal["flush", "close"], deadline: float) -> "Ending":
+        """Begin to flush or to close the sink, in a thread of its own if it does anything there."""
+        if overrides(self.sink, "flush") or overrides(self.sink, name):
+            self._ending = Ending(partial(self._all_written, name), deadline, self._ending)
+        else:
+            self._ending = Ending(None, deadline, None)
+            self._ending.is_whole = self._nothing_lost()
+        return self._ending
+
+    def _nothing_lost(self) -> bool:
         lost, self._lost_before = self._failed - self._lost_before, self._failed
+        return not lost
+
+    def _all_written(self, name: str, timeout: float) -> bool:
+        """Flush or close the sink; return whether nothing was lost since the last time."""
+        is_whole = self._nothing_lost()
         try:
-            return self._guarded(method, timeout) is not False and not lost
-        except Exception as error:
+            return self._guarded(getattr(self.sink, name), timeout) is not False and is_whole
+        except KeyboardInterrupt:  # it is the user's, not the sink's
+            raise
+        except BaseException as error:
             self._fault(error)
             return False
-
-    def flush(self, timeout: float) -> bool:
-        """Flush the sink; return whether all was written and nothing was lost since the last flush."""
-        return self._all_written(self.sink.flush, timeout)
-
-    def close(self, timeout: float) -> bool:
-        """Close the sink; return whether all was written and nothing was lost since the last flush."""
-        return self._all_written(self.sink.close, timeout)
 
     def counters(self) -> SinkCounters:
         """Read the counters, as of now."""
@@ -160,7 +174,71 @@ class SinkGuard:
             dropped["error"] = dropped.get("error", 0) + self._failed
         pending = self.sink.pending()
         handed = self._handed()
-        return SinkCounters(handed, handed - pending - sum(dropped.values()), pending, dropped, self._errors)
+        errors = self._errors + self.sink.caught()
+        return SinkCounters(handed, handed - pending - sum(dropped.values()), pending, dropped, errors)
+
+
+class Ending:
+    """A sink's flush or close on its way, in a thread of its own: one that hangs keeps nobody waiting.
+
+    The thread is a bare one, as what `threading` locks might be held where a signal handler flushes.
+    """
+
+    def __init__(self, call: Callable[[float], bool] | None, deadline: float, former: "Ending | None") -> None:
+        """Begin.
+
+        call: takes the seconds left; None where there is nothing to do. former: that of the same sink before, which
+        has to be over first.
+        """
+        self.is_whole: bool | None = None
+        """Whether all was written; None while it is not over."""
+        self._call, self._deadline = call, deadline
+        self._former = None if former is None or former.is_over() else former
+        self._interrupt: KeyboardInterrupt | None = None
+        self._is_over = call is None
+        if self._former is None and call is not None:
+            self._start()
+
+    def is_over(self) -> bool:
+        """Return whether the sink has come back."""
+        return self._is_over
+
+    def _start(self) -> None:
+        self._former = None
+        context = contextvars.copy_context()
+        try:
+            _thread.start_new_thread(context.run, (self._run,))
+        except RuntimeError:  # no thread can begin while the interpreter of Python 3.12.0 and 3.12.1 ends
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            self.is_whole = self._call is None or self._call(max(0.0, self._deadline - time.monotonic()))
+        except KeyboardInterrupt as error:
+            self._interrupt = error
+        finally:
+            self._is_over = True
+
+    def wait(self) -> bool:
+        """Wait until it is over or its time is up; return whether all was written."""
+        while not self._is_over:
+            if self._former is not None and self._former.is_over():
+                self._start()
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(left, 0.001))
+        if self._interrupt is not None:
+            raise self._interrupt
+        return bool(self.is_whole)
+
+
+def end_all(guards: Iterable[SinkGuard], name: Literal["flush", "close"], timeout: float) -> bool:
+    """Flush or close sinks side by side, within `timeout` seconds; return whether all was written."""
+    deadline = time.monotonic() + timeout
+    endings = [guard.start(name, deadline) for guard in guards]
+    done = [ending.wait() for ending in endings]  # each, whatever the others say
+    return all(done)
 
 
 def overrides(sink: Sink, hook: str) -> bool:

@@ -306,6 +306,9 @@ TEXTS = Texts(
         too_many_names="too many names for {sink}: those beyond the cap become {name} (does a name hold a user's id?)",
         queue_full="the queue of {sink} is full: events are being dropped",
         queue_free="the queue of {sink} is free again: {count} events were dropped meanwhile",
+        lost_at_exit="the sink {sink} did not end in time: {count} events are lost",
+        logger_disabled="the logger {logger} is disabled, so no line is written (logging.config does that unless "
+        "disable_existing_loggers is False); stats() counts what is lost",
         receiver="the receiver {url}: {what} ({why}); what is lost is counted in stats()",
         file_full="the file {path} has reached {size} MB: what comes now is not written, only counted in stats()",
     ),

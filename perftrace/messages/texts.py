@@ -234,6 +234,8 @@ class WarningTexts(NamedTuple):
     too_many_names: str
     queue_full: str
     queue_free: str
+    lost_at_exit: str
+    logger_disabled: str
     receiver: str
     file_full: str
 

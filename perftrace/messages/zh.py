@@ -278,6 +278,9 @@ TEXTS = Texts(
         too_many_names="{sink} 的名称过多，超出上限的一律记为 {name}（名称里是否混入了用户 ID？）",
         queue_full="{sink} 的队列已满，开始丢弃事件",
         queue_free="{sink} 的队列恢复正常，其间丢弃了 {count} 个事件",
+        lost_at_exit="输出 {sink} 没有按时结束: 丢失 {count} 个事件",
+        logger_disabled="日志记录器 {logger} 被停用，不再写出任何行（logging.config 默认如此，"
+        "除非 disable_existing_loggers 为 False）；丢失的数量见 stats()",
         receiver="接收端 {url}: {what}（{why}）；丢失的记录计入 stats()",
         file_full="文件 {path} 已达上限 {size} MB，此后的记录不再写入，只计入 stats()",
     ),

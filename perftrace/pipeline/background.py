@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 
 from perftrace.core.checks import check_number, check_whole
 from perftrace.core.record import Event, Record
-from perftrace.core.sink import Sink
+from perftrace.core.sink import Sink, name_of
 from perftrace.core.sink_guard import Hook, overrides
 from perftrace.core.values import plain
 from perftrace.pipeline.wrapper import KINDS, SinkWrapper
-from perftrace.sinks.warnings import LOGGER
+from perftrace.sinks.warnings import warn
 
 Drop = Literal["newest", "oldest"]
 """What goes when the queue is full."""
@@ -63,6 +63,8 @@ class Background(SinkWrapper):
         self._worker: threading.Thread | None = None
         self.first_error: str | None = None
         """What the wrapped sink raised first."""
+        self._caught = 0
+        """How many times it raised."""
         self._queue: deque[Event] = deque(maxlen=self._capacity if self._drop == "oldest" else None)
         self._accepted = self._refused = self._late = 0
         """What was handed in; what the full queue refused; what came after the end."""
@@ -186,8 +188,7 @@ class Background(SinkWrapper):
         self._told, self._is_losing = full, is_losing
 
     def _warn(self, note: str, **what: object) -> None:
-        with contextlib.suppress(Exception):  # a broken handler; the count in `stats()` must do
-            LOGGER.warning("%s", note.format(sink=type(self.wrapped).__name__, **what))
+        warn(note.format(sink=name_of(self.innermost()), **what))
 
     def _all_out(self, method: Callable[[float], bool | None]) -> bool:
         """Flush or close the wrapped sink, within what is left of the caller's time."""
@@ -198,15 +199,17 @@ class Background(SinkWrapper):
             return False
 
     def _fault(self, error: BaseException) -> None:
-        """Report the first exception of the wrapped sink."""
+        """Count an exception of the wrapped sink; report the first."""
+        self._caught += 1
         if self.first_error is None:
             self.first_error = f"{type(error).__name__}: {plain(error)}"
+            self._warn(self.notes().broken_sink, error=type(error).__name__)
 
     def flush(self, timeout: float) -> bool:
         """Wait until the worker has written what waits now; return whether nothing was lost since the last time."""
-        self._deadline = time.monotonic() + timeout
+        deadline = self._extend(timeout)
         self._asked = asked = self._asked + 1
-        done = self._wait(lambda: self._answered >= asked)
+        done = self._wait(lambda: self._answered >= asked, deadline)
         lost = sum(self._own_losses().values())
         is_whole, self._lost_before = lost == self._lost_before, lost
         if not done:
@@ -217,22 +220,29 @@ class Background(SinkWrapper):
     def close(self, timeout: float) -> bool:
         """Flush, close the wrapped sink and end the worker; a sink that hangs is left to itself."""
         self._is_closed = True
-        self._deadline = time.monotonic() + timeout
+        deadline = self._extend(timeout)
         self._is_closing = True
         self.wrapped.abort_retries()
-        done = self._wait(lambda: self._was_closed is not None)
+        done = self._wait(lambda: self._was_closed is not None, deadline)
         lost = sum(self._own_losses().values())
         return done and bool(self._was_closed) and self._was_flushed and lost == self._lost_before
 
-    def _wait(self, is_done: Callable[[], bool]) -> bool:
-        """Wait for the worker, and no longer than allowed; without one, do its work here."""
+    def _extend(self, timeout: float) -> float:
+        """Give the wrapped sink until then, or longer if another caller waits; return when this caller's time is up."""
+        deadline = time.monotonic() + timeout
+        is_alone = self._answered >= self._asked
+        self._deadline = deadline if is_alone else max(self._deadline, deadline)
+        return deadline
+
+    def _wait(self, is_done: Callable[[], bool], deadline: float) -> bool:
+        """Wait for the worker until the deadline; without one, do its work here."""
         if self._worker is None or not self._worker.is_alive():
             if not is_done():
                 self._turn()
             return is_done()
         self._wake()
         while not is_done():
-            left = self._deadline - time.monotonic()
+            left = deadline - time.monotonic()
             if left <= 0:
                 return False
             time.sleep(min(left, 0.001))
@@ -250,6 +260,10 @@ class Background(SinkWrapper):
         for reason, count in self.wrapped.dropped().items():
             found[reason] = found.get(reason, 0) + count
         return found
+
+    def caught(self) -> int:
+        """Count the exceptions of the wrapped sink."""
+        return self._caught + self.wrapped.caught()
 
     def pending(self) -> int:
         """Count what waits, and what the worker has in hand; and what waits in the wrapped sink."""

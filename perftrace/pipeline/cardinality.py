@@ -9,7 +9,7 @@ from perftrace.core.record import Record
 from perftrace.core.sink import Sink
 from perftrace.core.values import OTHER, Attributes
 from perftrace.pipeline.wrapper import TransformingSink
-from perftrace.sinks.warnings import LOGGER
+from perftrace.sinks.warnings import warn
 
 
 class Cardinality(TransformingSink):
@@ -65,5 +65,5 @@ class Cardinality(TransformingSink):
             return name
         self.replaced += 1
         if self.replaced == 1:
-            LOGGER.warning("%s", self.notes().too_many_names.format(sink=type(self.wrapped).__name__, name=OTHER))
+            warn(self.notes().too_many_names.format(sink=type(self.wrapped).__name__, name=OTHER))
         return OTHER

@@ -69,6 +69,17 @@ class SinkWrapper(LocalizedSink):
         """Count what waits in the wrapped sink."""
         return self.wrapped.pending()
 
+    def caught(self) -> int:
+        """Count the exceptions that were caught inside the wrapped sink."""
+        return self.wrapped.caught()
+
+    def innermost(self) -> Sink:
+        """Return the sink inside all wrappers."""
+        sink = self.wrapped
+        while isinstance(sink, SinkWrapper):
+            sink = sink.wrapped
+        return sink
+
 
 class TransformingSink(SinkWrapper):
     """A wrapper that passes each event on, changed: a subclass defines `change_started` and so on."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 
 from perftrace.core.sink import Sink
 from perftrace.messages import TEXTS, Language
@@ -11,11 +12,25 @@ LOGGER = logging.getLogger("performance_monitor")
 """What log lines and warnings go through."""
 
 
+def warn(note: str) -> None:
+    """Write a warning of perftrace's own, on standard error where the logger is disabled.
+
+    A logging that is broken itself changes nothing: what is lost is counted in `stats()`.
+    """
+    with contextlib.suppress(Exception):
+        if not LOGGER.disabled:
+            LOGGER.warning("%s", note)
+        elif sys.stderr is not None:
+            print(f"perftrace: {note}", file=sys.stderr, flush=True)
+
+
 class LocalizedSink(Sink):
     """A sink that warns, in the configured language."""
 
     language: Language = "zh"
     """Of what it has to say."""
+    chooses_language: bool = False
+    """Whether it keeps its own language, whatever is configured."""
 
     def notes(self) -> WarningTexts:
         """Return the texts of perftrace's own warnings."""
@@ -29,8 +44,7 @@ class WarnOnce:
         self._warned: set[str] = set()
 
     def warn(self, what: str, note: str) -> None:
-        """Warn, the first time; a logging that is broken itself changes nothing, as `stats()` counts."""
+        """Warn, the first time."""
         if what not in self._warned:
             self._warned.add(what)
-            with contextlib.suppress(Exception):
-                LOGGER.warning("%s", note)
+            warn(note)

@@ -1,9 +1,9 @@
 """The default tracer and what is configured: the only global state beside the current operation."""
 
 import atexit
+import contextlib
 import os
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -14,16 +14,15 @@ from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.ids import Ids, RandomIds
 from perftrace.core.record import Record
 from perftrace.core.run import Run, ThreadName
-from perftrace.core.sink import Sink, SinkLike
-from perftrace.core.sink_guard import SinkGuard
+from perftrace.core.sink import Sink, SinkLike, name_of
+from perftrace.core.sink_guard import SinkGuard, end_all
 from perftrace.core.tracer import Tracer, current, thread
 from perftrace.formats.languages import locale_language
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import WarningTexts
 from perftrace.pipeline.wrapper import SinkWrapper
-from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
-from perftrace.sinks.warnings import LOGGER, LocalizedSink
+from perftrace.sinks.warnings import LocalizedSink, warn
 from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
 tracer: Final = Tracer()
@@ -41,7 +40,7 @@ class SinkStats(TypedDict):
     """The counters of one sink: accepted = written + dropped + pending."""
 
     name: str
-    """The sink's class, or the name of the callable."""
+    """The sink's class."""
     accepted: int
     """How many events it was given."""
     written: int
@@ -116,9 +115,7 @@ def flush(timeout: float = 5.0) -> bool:
 
     Return True if everything was written; False if an event was lost since the previous flush.
     """
-    end = time.monotonic() + timeout
-    done = [guard.flush(max(0.0, end - time.monotonic())) for guard in tracer.guards]
-    return all(done)
+    return end_all(tracer.guards, "flush", timeout)
 
 
 def shutdown(timeout: float = 5.0) -> bool:
@@ -128,9 +125,7 @@ def shutdown(timeout: float = 5.0) -> bool:
     """
     guards = tracer.guards
     tracer.set_guards(())
-    end = time.monotonic() + timeout
-    done = [guard.close(max(0.0, end - time.monotonic())) for guard in guards]
-    return all(done)
+    return end_all(guards, "close", timeout)
 
 
 def stats() -> Stats:
@@ -166,11 +161,13 @@ def _all_sinks() -> Iterator[Sink]:
 
 
 def report_broken(sink: Sink, error: BaseException) -> None:
-    """Report a sink's first exception, by the sink's class."""
-    try:
-        LOGGER.warning(notes().broken_sink.format(sink=type(sink).__name__, error=type(error).__name__))
-    except Exception:  # logging itself is what is broken: the count in stats() must do
-        tracer.reentrant += 1
+    """Report a sink's first exception, by the class of the sink inside all wrappers."""
+    warn(notes().broken_sink.format(sink=_name_of(sink), error=type(error).__name__))
+
+
+def _name_of(sink: Sink) -> str:
+    """Return the name of the sink inside all wrappers."""
+    return name_of(sink.innermost() if isinstance(sink, SinkWrapper) else sink)
 
 
 def notes() -> WarningTexts:
@@ -190,14 +187,11 @@ def _replace_sinks(sinks: tuple[Sink, ...]) -> None:
                 opened.append(guard)
                 guard.open()
     except BaseException:
-        for guard in opened:
-            guard.close(1.0)
+        end_all(opened, "close", 1.0)
         raise
     tracer.set_guards(guards)
     _apply_language(_language)
-    for guard in former:
-        if guard not in tracer.guards:
-            guard.close(5.0)
+    end_all([guard for guard in former if guard not in guards], "close", 5.0)
 
 
 def _known_language(language: Any) -> Language:
@@ -211,7 +205,7 @@ def _apply_language(language: Language) -> None:
     global _language  # noqa: PLW0603  # this module is where global state lives
     _language = language
     for sink in _all_sinks():
-        if isinstance(sink, LocalizedSink) or (isinstance(sink, LogSink) and not sink.chooses_language):
+        if isinstance(sink, LocalizedSink) and not sink.chooses_language:
             sink.language = language
 
 
@@ -261,7 +255,20 @@ def _after_fork() -> None:
     # The children of multiprocessing run no `atexit`, only finalizers, which they clear before they call this.
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
-        util.register_after_fork(shutdown, lambda shutdown: util.Finalize(None, shutdown, exitpriority=0))
+        util.register_after_fork(shutdown, lambda shutdown: util.Finalize(None, _at_exit, exitpriority=0))
+
+
+def _at_exit() -> None:
+    """Close all sinks, and say on standard error what one that hangs has not written."""
+    guards = tracer.guards
+    shutdown()
+    for guard in guards:
+        with contextlib.suppress(Exception):  # a user's sink counts, and standard error may be closed
+            counters = guard.counters()
+            if counters.pending:
+                count = counters.pending + sum(counters.dropped.values())
+                note = notes().lost_at_exit.format(sink=_name_of(guard.sink), count=count)
+                print(f"perftrace: {note}", file=sys.stderr)
 
 
 def _before_fork() -> None:
@@ -272,6 +279,6 @@ def _before_fork() -> None:
 
 
 _from_environment()
-atexit.register(shutdown)
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

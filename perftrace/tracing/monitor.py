@@ -11,7 +11,7 @@ from perftrace.core.run import NO_DETAILS, CallDetails, OperationSpec, Run
 from perftrace.core.tracer import get_current, thread
 from perftrace.core.values import Outcome, plain
 from perftrace.formats.line import escape, split_id
-from perftrace.sinks.warnings import LOGGER
+from perftrace.sinks.warnings import warn
 from perftrace.tracing.configuration import notes, tracer
 
 MAX_SUMMARIES = 10_000
@@ -213,7 +213,7 @@ def _summary(record: Record) -> OperationSummary:
 
 
 def _warn(note: str, operation_id: str) -> None:
-    LOGGER.warning("%s", escape(note.format(id=operation_id)))
+    warn(escape(note.format(id=operation_id)))
 
 
 _monitor = PerformanceMonitor()

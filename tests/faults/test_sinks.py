@@ -106,6 +106,138 @@ for wait in (perftrace.flush, perftrace.shutdown):
     )
 
 
+ENDS = {
+    "hangs": "time.sleep(3600)",
+    "hangs in C": "lock.acquire()",
+    "raises SystemExit": "raise SystemExit(7)",
+    "raises an exception": "raise RuntimeError('bad')",
+    "raises what is no Exception": "raise Unprintable",
+}
+
+
+@pytest.mark.parametrize("method", ["flush", "close"])
+@pytest.mark.parametrize("body", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("queued", [False, True], ids=["direct", "queued"])
+def test_a_sink_whose_end_is_bad_keeps_nobody_from_theirs(method, body, queued, tmp_path):
+    """Time-outs are kept, the other sinks are flushed and closed, nothing reaches the caller; the exit, too."""
+    code = f"""
+import threading, time, sys
+import perftrace
+from perftrace import Sink
+from perftrace.pipeline import Background
+from perftrace.sinks import JsonLinesSink
+lock = threading.Lock()
+lock.acquire()
+class Unprintable(BaseException):
+    def __str__(self): raise self
+class Bad(Sink):
+    def finished(self, record): pass
+    def {method}(self, timeout):
+        {body}
+class Good(Sink):
+    ended = ""
+    def finished(self, record): pass
+    def flush(self, timeout): self.ended += "f"
+    def close(self, timeout): self.ended += "c"
+bad, good = Bad(), Good()
+queued = Background(JsonLinesSink({str(tmp_path / "a.jsonl")!r}))
+perftrace.configure(sinks=[{"Background(bad)" if queued else "bad"}, good, queued])
+def run(count):
+    for _ in range(count):
+        with perftrace.operation("a"):
+            pass
+    return len(open({str(tmp_path / "a.jsonl")!r}).readlines())
+run(5)
+began = time.monotonic()
+is_good = {method == "close"}
+assert perftrace.flush(0.5) is is_good
+assert time.monotonic() - began < 5
+assert good.ended == "f"
+assert run(2) == 5
+if {method == "close"}:
+    began = time.monotonic()
+    assert perftrace.shutdown(0.5) is False
+    assert time.monotonic() - began < 5
+    assert good.ended == "fc"
+    assert run(0) == 7
+"""
+    run(code)
+
+
+def test_one_that_hangs_with_a_full_queue_is_told_at_the_exit():
+    """On standard error, by name, with the number."""
+    told = run(
+        """
+import time
+import perftrace
+from perftrace import Sink
+from perftrace.pipeline import Background
+from perftrace.tracing import configuration
+class Receiver(Sink):
+    def finished(self, record):
+        time.sleep(3600)
+perftrace.configure(sinks=[Background(Receiver(), capacity=50)], language="en")
+for _ in range(100):
+    with perftrace.operation("a"):
+        pass
+shutdown = configuration.shutdown
+configuration.shutdown = lambda: shutdown(0.5)
+sys.stderr = sys.stdout
+"""
+    )
+    assert "the sink Receiver did not end in time: 100 events are lost" in told
+
+
+def test_ctrl_c_out_of_a_flush_is_the_users():
+    """It is nobody else's."""
+    run(
+        """
+import perftrace
+class Interrupted(perftrace.Sink):
+    def finished(self, record): pass
+    def flush(self, timeout): raise KeyboardInterrupt
+    def close(self, timeout): pass
+perftrace.configure(sinks=[Interrupted()])
+try:
+    perftrace.flush(5)
+except KeyboardInterrupt:
+    pass
+else:
+    raise SystemExit("it was swallowed")
+"""
+    )
+
+
+def test_two_flushes_at_once_have_each_its_own_time():
+    """The short one does not cut the long one off."""
+    run(
+        """
+import threading, time
+import perftrace
+from perftrace.pipeline import Background
+times = []
+class Slow(perftrace.Sink):
+    def finished(self, record): pass
+    def flush(self, timeout):
+        times.append(timeout)
+        time.sleep(0.6)
+        return timeout > 5
+sink = Background(Slow())
+perftrace.configure(sinks=[sink])
+with perftrace.operation("a"):
+    pass
+answers = []
+long = threading.Thread(target=lambda: answers.append(sink.flush(30)))
+long.start()
+time.sleep(0.2)
+assert sink.flush(0.1) is False
+long.join()
+assert answers == [True], answers
+assert times[0] > 25, times
+"""
+    )
+
+
 def test_a_sink_that_is_ten_times_too_slow_loses_the_newest_and_says_so():
     """What was taken comes out, in order; the loss is announced when it begins and when it is over."""
     out = run(

@@ -13,7 +13,7 @@ import pytest
 import perftrace
 from perftrace import Sink
 from perftrace.core.record import Record
-from perftrace.pipeline import Background
+from perftrace.pipeline import Background, RateLimit
 from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
 from tests.conftest import TIMEOUT
@@ -116,6 +116,22 @@ def test_an_exception_of_the_sink_is_a_counted_loss():
     assert not perftrace.flush(5)
     assert seen == ["op0", "op2"]
     assert (counters()["written"], counters()["dropped"], background.first_error) == (2, {"error": 1}, "SystemExit: no")
+
+
+def test_what_fails_behind_a_queue_is_told_once_by_name_and_counted_as_an_error(caplog):
+    """As a sink without a queue; other wrappers inside change nothing."""
+
+    class Broken(perftrace.Sink):
+        def finished(self, record):
+            raise OSError("full")
+
+    perftrace.configure(sinks=[Background(RateLimit(Broken(), per_second=1000))], language="en")
+    run(3)
+    assert not perftrace.flush(5)
+    (counters,) = perftrace.stats()["sinks"]
+    assert (counters["errors"], counters["dropped"]["error"]) == (3, 3)
+    told = [record.getMessage() for record in caplog.records if "Broken" in record.getMessage()]
+    assert told == ["the sink Broken raised OSError; what it misses is counted in stats()"]
 
 
 def test_what_the_sink_itself_traces_in_the_worker_is_not_traced():

@@ -2,16 +2,15 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
-from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start
 from perftrace.messages import Language
 from perftrace.sinks.log.fast_writer import fitted, write
 from perftrace.sinks.log.record_factory import RecordMaker, is_own
-from perftrace.sinks.warnings import LOGGER
+from perftrace.sinks.warnings import LOGGER, LocalizedSink, WarnOnce
 
 """Where lines and perftrace's own warnings go."""
 _is_enabled_for = LOGGER.isEnabledFor
@@ -20,7 +19,7 @@ _handle, _call_handlers = (
 )
 
 
-class LogSink(Sink):
+class LogSink(LocalizedSink):
     """One line an event on the logger `performance_monitor`; failed and slow operations at WARNING.
 
     A line carries the time of its event, whenever it is written. The application's handlers, formats and
@@ -30,8 +29,11 @@ class LogSink(Sink):
     """
 
     def __init__(self, language: Language | None = None) -> None:
-        self.chooses_language: bool = language is not None
-        self.language: Language = language or "zh"
+        self.chooses_language = language is not None
+        self.language = language or "zh"
+        self._disabled = 0
+        """Events that came while the logger was disabled."""
+        self._warnings = WarnOnce()
 
     @property
     def language(self) -> Language:
@@ -44,26 +46,41 @@ class LogSink(Sink):
         self._language = language
 
     def is_enabled(self) -> bool:
-        """Report whether at least failed and slow operations would be logged."""
-        return _listening(logging.WARNING)
+        """Report whether at least failed and slow operations would be logged, or are lost and have to be counted."""
+        return LOGGER.disabled or _listening(logging.WARNING)
+
+    def _lose(self) -> None:
+        """Count an event where the application's logging configuration, perhaps unaware, disabled the logger."""
+        self._disabled += 1
+        self._warnings.warn("disabled", self.notes().logger_disabled.format(logger=LOGGER.name))
+
+    def dropped(self) -> Mapping[str, int]:
+        """Count the events that came while the logger was disabled."""
+        return {"disabled": self._disabled}
 
     def started(self, event: Started) -> None:
         """Write the line of a start."""
         if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
             line = encode_start(self._words, event.operation_id, event.description, event.name)
             _log(logging.INFO, line, event.start)
+        elif LOGGER.disabled:
+            self._lose()
 
     def reached(self, event: Reached) -> None:
         """Write the line of a checkpoint."""
         if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
             line = encode_checkpoint(self._words, event.operation_id, event.name, event.description, event.elapsed_ns)
             _log(logging.INFO, line, event.start + event.elapsed_ns)
+        elif LOGGER.disabled:
+            self._lose()
 
     def finished(self, record: Record) -> None:
         """Write the line of a finish."""
         level = logging.WARNING if record.slow or record.outcome in ("error", "abandoned") else logging.INFO
         if _is_enabled_for(level) or _listening(level):
             _log(level, encode_done(self._words, record), record.start + record.duration_ns)
+        elif LOGGER.disabled:
+            self._lose()
 
 
 def _listening(level: int) -> bool:

@@ -142,13 +142,46 @@ def test_an_ascii_standard_error_gets_escapes():
         "logging.getLogger().addHandler(logging.NullHandler())",
         "logging.getLogger('performance_monitor').setLevel(logging.WARNING)",
         "logging.disable(logging.CRITICAL)",
-        "logging.getLogger('performance_monitor').disabled = True",
         "logging.basicConfig(level=logging.WARNING)",
     ],
 )
 def test_where_somebody_configured_logging_that_applies(setup):
     """A handler, a level, a switch: each silences healthy lines."""
     assert run_python(f"import logging\n{setup}\n{TRACE}") == b""
+
+
+DISABLED = """
+import logging, logging.config, sys, perftrace
+@perftrace.timed(operation="a")
+def f():
+    perftrace.checkpoint("b")
+{disable}
+for _ in range(3):
+    f()
+(sink,) = perftrace.stats()["sinks"]
+assert (sink["accepted"], sink["written"], sink["dropped"]) == (9, 0, {{"disabled": 9}}), sink
+perftrace.get_performance_monitor().end_timer("never started")
+logging.getLogger("performance_monitor").disabled = False
+f()
+assert perftrace.stats()["sinks"][0]["written"] == 3
+"""
+
+
+@pytest.mark.parametrize(
+    "disable",
+    [
+        "logging.getLogger('performance_monitor').disabled = True",
+        "logging.config.dictConfig({'version': 1, 'root': {'handlers': []}})",
+    ],
+)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_logger_that_is_disabled_is_told_once_and_counted(disable, language):
+    """`dictConfig` does that to the loggers that it is not told of; perftrace's own warnings find another way."""
+    told = run_python(DISABLED.format(disable=disable), PERFTRACE_LANGUAGE=language).decode().splitlines()
+    assert sum("disable_existing_loggers" in line for line in told) == 1
+    assert sum("never started" in line for line in told) == 1
+    assert {"zh": "被停用", "en": "is disabled"}[language] in told[0]
+    assert sum("[PERF]" in line for line in told) == 3
 
 
 @pytest.mark.parametrize("stderr", ["None", "open('/dev/full', 'w')", "closed"])
