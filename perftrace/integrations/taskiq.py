@@ -48,7 +48,7 @@ class PerftraceMiddleware(taskiq.TaskiqMiddleware):
                 attributes["taskiq.clock_ahead"] = True
         block = operation(
             message.task_name,
-            parent=extract({HEADER: message.labels.get(HEADER)}),  # type: ignore[dict-item]  # it checks
+            parent=extract({HEADER: message.labels.get(HEADER)}),
             attributes=attributes,
             queued=max(0.0, waited),
         )

@@ -24,7 +24,7 @@ class JsonLinesSink(Sink):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         get_ready()
-        self._path = os.fspath(path)
+        self._path = os.path.abspath(path)  # whatever directory the process changes to
         self._is_closed = False
         self._file: FileIO | None = None
         # Threads take turns, so that none writes to a descriptor that another has just closed; a signal

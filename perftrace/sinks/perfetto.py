@@ -39,7 +39,7 @@ class PerfettoSink(LocalizedSink):
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 256 << 20) -> None:
         check_whole("PerfettoSink: max_bytes", max_bytes)
-        self._path, self._max_bytes = os.fspath(path), max_bytes
+        self._path, self._max_bytes = os.path.abspath(path), max_bytes
         self._process = os.getpid()
         self._descriptor: int | None = None
         self._begin()

@@ -1,5 +1,7 @@
 """Anything readable -> records, behind one `open(text)`."""
 
+import os
+
 from perftrace.core.record import Record
 from perftrace.sources.base import Reading
 from perftrace.sources.files import FileSource
@@ -11,6 +13,7 @@ def open(text: str) -> Reading[list[Record]]:  # noqa: A001  # sources.open is w
     text: the path of a log file, of JSON lines, of OTLP as JSON or protobuf, or of a Chrome trace, each plain or
         gzipped; of a trace directory or one of its Parquet files; or `-` for standard input.
 
-    Raises `SourceError`, a ValueError, where it cannot be read.
+    Of a trace directory it returns what can be read, with the `errors` of the rest. Raises `SourceError`, a ValueError,
+    where it cannot be read.
     """
-    return FileSource([text]).read()
+    return FileSource([text]).read(is_lenient=os.path.isdir(text))

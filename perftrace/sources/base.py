@@ -1,6 +1,6 @@
 """What a source gives: records, what never ended, and the counters of the reading."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -60,6 +60,8 @@ class Reading(Generic[Records_co]):
     """What was read and what was not understood."""
     aggregates: RunAggregates | None = None
     """Finished operations that were counted in place of being given as records; None where all are records."""
+    errors: Sequence[str] = ()
+    """One line for each file of a trace directory that could not be read, or not to its end."""
 
 
 class Source:
@@ -84,11 +86,16 @@ class Source:
 
     def reading(self) -> Reading[Iterator[Record]]:
         """Return a reading whose records are read as they are iterated, once."""
-        return Reading(iter(self), self.unfinished, self.counters, self.aggregates)
+        return Reading(iter(self), self.unfinished, self.counters, self.aggregates, self.errors)
 
-    def read(self) -> Reading[list[Record]]:
-        """Read it whole; raises SourceError for what could not be read."""
+    def read(self, *, is_lenient: bool = False) -> Reading[list[Record]]:
+        """Read it whole.
+
+        is_lenient: whether what could be read is returned with the errors beside it.
+
+        Raises SourceError for what could not be read; where it is lenient, only if nothing could be.
+        """
         records = list(self)
-        if self.errors:
+        if self.errors and not (is_lenient and self.counters.used):
             raise SourceError("; ".join(self.errors))
-        return Reading(records, self.unfinished, self.counters, self.aggregates)
+        return Reading(records, self.unfinished, self.counters, self.aggregates, self.errors)

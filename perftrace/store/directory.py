@@ -34,7 +34,7 @@ class DirectorySink(JsonLinesSink):
         max_age: str | None = None,
         max_size: str | None = None,
     ) -> None:
-        self._folder = Path(folder)
+        self._folder = Path(os.path.abspath(folder))
         self._max_age = None if max_age is None else parse_age(max_age)
         self._max_bytes = None if max_size is None else parse_size(max_size)
         # A quarter each, so that what has to go is never nearly all.

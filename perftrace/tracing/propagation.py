@@ -4,7 +4,7 @@ import contextlib
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from perftrace.core.events import Link
@@ -51,22 +51,29 @@ H = TypeVar("H", bound=MutableMapping[str, str])
 def inject(headers: H) -> H:
     """Add the current operation to outgoing headers as W3C `traceparent`, and give them back.
 
-    Where there is none they stay as they are. Source: W3C Trace Context, section 3.2.
+    Where there is none they stay as they are. Raises TypeError where they cannot be changed. Source: W3C Trace Context,
+    section 3.2.
     """
     operation = tracer.current_operation()
     if operation is not None:
-        headers[HEADER] = f"00-{operation.trace_id}-{operation.span_id}-01"
+        try:
+            headers[HEADER] = f"00-{operation.trace_id}-{operation.span_id}-01"
+        except TypeError:
+            kind = type(headers).__name__
+            raise TypeError(f"inject: headers of type {kind} cannot be changed: pass inject(dict(headers))") from None
     return headers
 
 
-def extract(headers: Mapping[str, str]) -> Link | None:
+def extract(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None) -> Link | None:
     """Read the operation that incoming headers name, for `operation(..., parent=extract(headers))`.
+
+    headers: a mapping, or pairs of name and value as in ASGI's scope; text or bytes.
 
     None where there is no valid `traceparent`: strictly as W3C Trace Context 3.2 has it, with versions
     to come read as far as they are known. Names of headers match in any case.
     """
-    found = [value for name, value in headers.items() if isinstance(name, str) and name.lower() == HEADER]
-    if len(found) != 1 or not isinstance(found[0], str):
+    found = [value for name, value in _pairs(headers) if name.lower() == HEADER]
+    if len(found) != 1:
         return None
     match = _TRACEPARENT.fullmatch(found[0])
     if match is None:
@@ -77,3 +84,13 @@ def extract(headers: Mapping[str, str]) -> Link | None:
     if trace_id == "0" * 32 or span_id == "0" * 16:
         return None
     return Link(trace_id, span_id)
+
+
+def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
+    """Return names and values as text; what is neither text nor bytes is left out."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    for pair in pairs if isinstance(pairs, Iterable) else ():
+        if isinstance(pair, tuple | list) and len(pair) == 2:
+            name, value = (part.decode("latin-1") if isinstance(part, bytes) else part for part in pair)
+            if isinstance(name, str) and isinstance(value, str):
+                yield name, value

@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import warnings
 
 import duckdb
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 import perftrace
 from perftrace import sources
 from perftrace.cli import main
-from perftrace.exceptions import StoreBusyError
+from perftrace.exceptions import SourceError, StoreBusyError
 from perftrace.store.compaction import compact
 from perftrace.store.directory import DirectorySink
 from perftrace.store.folder import claimed, contents, locked
@@ -143,6 +144,44 @@ def test_torn_damaged_newer_and_foreign_content_is_counted_and_the_rest_read(tmp
     )
     assert (found["source"]["used"], found["source"]["not_understood"]) == (3, 4)
     assert found["source"]["first_not_understood"][0] == {"file": str(tmp_path / "0-torn.jsonl"), "line": 2}
+
+
+def test_a_folder_gives_what_can_be_read_with_the_errors_beside(tmp_path):
+    """As the commands do; where nothing can be, it is an error."""
+    perftrace.configure(sinks=[f"store:{tmp_path}"])
+    run("a", "b")
+    assert perftrace.flush(5)
+    (tmp_path / "0-cut.parquet").write_bytes(b"PAR1 and no more")
+    reading = sources.open(str(tmp_path))
+    assert [record.name for record in reading.records] == ["a", "b"]
+    (error,) = reading.errors
+    assert error.startswith(f"{tmp_path / '0-cut.parquet'}: no Parquet file, or a damaged one")
+    for path in tmp_path.glob("*.jsonl"):
+        path.unlink()
+    with pytest.raises(SourceError, match="no Parquet file, or a damaged one"):
+        sources.open(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "perfetto", "otlp-json", "store"])
+def test_a_relative_path_is_where_the_process_was_at_configure(kind, tmp_path, monkeypatch):
+    """Whatever directory it changes to, and a forked child after it."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    perftrace.configure(sinks=[f"{kind}:traces"])
+    monkeypatch.chdir("elsewhere")
+    run("a")
+    if hasattr(os, "fork"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of a fork where there are threads
+            child = os.fork()
+        if not child:
+            run("b")
+            perftrace.shutdown(5)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert perftrace.shutdown(5)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (tmp_path / "traces").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX limits")

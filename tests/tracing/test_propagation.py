@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -159,6 +160,37 @@ def test_no_header_or_two_are_none():
     """Nobody knows which."""
     assert extract({}) is None
     assert extract({"traceparent": f"00-{TRACE}-{SPAN}-01", "Traceparent": f"00-{TRACE}-{SPAN}-01"}) is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"host", b"x"), (b"traceparent", f"00-{TRACE}-{SPAN}-01".encode())],  # as in ASGI's scope
+        [["Traceparent", f"00-{TRACE}-{SPAN}-01"]],
+        {b"traceparent": f"00-{TRACE}-{SPAN}-01".encode()},
+        (("traceparent", f"00-{TRACE}-{SPAN}-01"), None, ("a",), 5, (b"\xff", b"\xff")),
+    ],
+)
+def test_headers_come_as_pairs_and_as_bytes_too(headers):
+    """What is no pair is left out."""
+    assert extract(headers) == Link(TRACE, SPAN)
+
+
+@pytest.mark.parametrize("headers", [None, [], 5, object(), "traceparent", b"traceparent", [None]])
+def test_what_holds_no_headers_is_none(headers):
+    """A message without any."""
+    assert extract(headers) is None
+
+
+@pytest.mark.parametrize("headers", [MappingProxyType({}), (), None])
+def test_headers_that_cannot_be_changed_are_a_clear_type_error(headers, records):
+    """It names what helps; without an operation nothing is to be changed."""
+    assert inject(headers) is headers
+    with (
+        operation("a"),
+        pytest.raises(TypeError, match=r"headers of type \w+ cannot be changed: pass inject\("),
+    ):
+        inject(headers)
 
 
 @given(st.text())
