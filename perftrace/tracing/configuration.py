@@ -252,10 +252,23 @@ def _after_fork() -> None:
     tracer.set_ids(tracer.ids)
     for guard in tracer.guards:
         guard.open_in_child()
-    # The children of multiprocessing run no `atexit`, only finalizers, which they clear before they call this.
+    _end_with_multiprocessing()
+
+
+def _end_with_multiprocessing() -> None:
+    """Close all sinks where a child of multiprocessing ends: it runs no `atexit`, only finalizers.
+
+    It clears them before it calls what is registered here. A child of the forkserver has imported perftrace after the
+    fork, any other before it; then multiprocessing may have come later than perftrace.
+    """
+    global _ends_with_multiprocessing  # noqa: PLW0603  # children inherit it
     util = sys.modules.get("multiprocessing.util")
-    if util is not None:
+    if util is not None and not _ends_with_multiprocessing:
+        _ends_with_multiprocessing = True
         util.register_after_fork(shutdown, lambda shutdown: util.Finalize(None, _at_exit, exitpriority=0))
+
+
+_ends_with_multiprocessing = False
 
 
 def _at_exit() -> None:
@@ -280,5 +293,6 @@ def _before_fork() -> None:
 
 _from_environment()
 atexit.register(_at_exit)
+_end_with_multiprocessing()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

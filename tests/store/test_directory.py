@@ -81,7 +81,7 @@ for child in children:
     assert len({r.pid for r in records}) == 4
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_the_children_of_multiprocessing_write_all_before_they_end(tmp_path, method):
     """Though they run no `atexit`."""
     script = tmp_path / "script.py"
