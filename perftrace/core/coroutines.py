@@ -165,17 +165,60 @@ class _Stepped(_TimedSteps):
         return bool(getattr(self.inner, "cr_running", False) or getattr(self.inner, "gi_running", False))
 
 
-class TimedCoroutine(_Stepped, Coroutine[Any, Any, Any]):
-    """A timed coroutine."""
+class CoroutineSteps(_Stepped, Generator[Any, Any, Any]):
+    """What `await` steps of a timed coroutine, as CPython's `coroutine_wrapper` of a plain one."""
 
     __slots__ = ()
 
+
+class TimedCoroutine(Coroutine[Any, Any, Any]):
+    """A timed coroutine: no iterator, as a coroutine is none; its steps are."""
+
+    __slots__ = ("__weakref__", "steps")
+
+    steps: CoroutineSteps
+
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self  # it has all of a generator's methods that `await` uses
+        steps = self.steps
+        if steps.run is not None and getattr(steps.inner, "cr_await", None) is not None:
+            raise RuntimeError("coroutine is being awaited already")
+        return steps
+
+    def send(self, value: Any) -> Any:
+        """Run to the next suspension."""
+        return self.steps.send(value)
+
+    def throw(self, *exception: Any) -> Any:
+        """Raise an exception at the suspension and run on to the next one."""
+        try:
+            return self.steps.throw(*exception)
+        finally:
+            del exception  # as in `send` of its steps
+
+    def close(self) -> None:
+        """End the body where it stands; one that never started makes no record."""
+        self.steps.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "steps":  # not filled in: it was made by hand
+            raise AttributeError(name)
+        return getattr(self.steps, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.steps.inner, name, value)  # `__name__` and `__qualname__`; what else it refuses, it refuses here
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.steps.__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:
+        return repr(self.steps)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return types.CoroutineType
+
+
+set_steps: Any = TimedCoroutine.__dict__["steps"].__set__  # past its own `__setattr__`
 
 
 class TimedGenerator(_Stepped, Generator[Any, Any, Any]):
@@ -188,17 +231,40 @@ class TimedGenerator(_Stepped, Generator[Any, Any, Any]):
         return types.GeneratorType
 
 
+class TimedGeneratorCoroutine(TimedGenerator):
+    """A timed generator that can be awaited, as `types.coroutine` makes it."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self
+
+
 class TimedAsyncGenerator(_TimedSteps, AsyncGenerator[Any, Any]):
     """A timed async generator: each `asend`, `athrow` and `aclose` gives an awaitable that steps the body."""
 
     __slots__ = ()
 
     def __anext__(self) -> "AsyncGeneratorStep":
-        return AsyncGeneratorStep(self, self.inner.__anext__())
+        return AsyncGeneratorStep(self, self.inner.__anext__() if self.run else self._first(self.inner.__anext__))
 
     def asend(self, value: Any) -> "AsyncGeneratorStep":
         """Send a value and run to the next one."""
-        return AsyncGeneratorStep(self, self.inner.asend(value))
+        return AsyncGeneratorStep(self, self.inner.asend(value) if self.run else self._first(self.inner.asend, value))
+
+    def _first(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        """Begin the first step, at which an event loop notes what it will close when it ends: this, not the inner one.
+
+        Else a loop that closes it at `shutdown_asyncgens` would pass the operation by.
+        """
+        note = sys.get_asyncgen_hooks().firstiter
+        if note is None:
+            return step(*arguments)
+        sys.set_asyncgen_hooks(firstiter=lambda inner: note(self if inner is self.inner else inner))
+        try:
+            return step(*arguments)
+        finally:
+            sys.set_asyncgen_hooks(firstiter=note)
 
     def athrow(self, *exception: Any) -> Any:
         """Raise an exception at the suspension and run on to the next value."""

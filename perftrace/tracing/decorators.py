@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 import decorator
 import wrapt
 
-from perftrace.core.coroutines import TimedAsyncGenerator, TimedCoroutine, TimedGenerator
+from perftrace.core.coroutines import (
+    CoroutineSteps,
+    TimedAsyncGenerator,
+    TimedCoroutine,
+    TimedGenerator,
+    TimedGeneratorCoroutine,
+    set_steps,
+)
 from perftrace.core.run import CallDetails, OperationSpec
 from perftrace.core.tracer import get_current, reset_current, set_current, thread
 from perftrace.core.values import Scalar
@@ -29,7 +36,7 @@ class Decorator(Protocol):
         """Decorate a function."""
 
 
-StepsType: TypeAlias = type[TimedCoroutine] | type[TimedGenerator] | type[TimedAsyncGenerator]
+StepsType: TypeAlias = type[CoroutineSteps] | type[TimedGenerator] | type[TimedAsyncGenerator]
 
 
 if TYPE_CHECKING:
@@ -155,18 +162,22 @@ class TimedStepFunction(Timed):
         steps.details = plan.common if read is None else read(args, kwargs)
         steps.inner = inner
         steps.run = steps.current = None
-        return steps
+        if kind is not CoroutineSteps:
+            return steps
+        coroutine = TimedCoroutine()
+        set_steps(coroutine, steps)
+        return coroutine
 
 
-_KINDS: dict[type, StepsType] = {types.CoroutineType: TimedCoroutine, types.AsyncGeneratorType: TimedAsyncGenerator}
+_KINDS: dict[type, StepsType] = {types.CoroutineType: CoroutineSteps, types.AsyncGeneratorType: TimedAsyncGenerator}
 
 
 def _kind_of(inner: object) -> StepsType | None:
     """Find what times the steps of a generator, or of an object of a type of its own, as compilers make them."""
     if isinstance(inner, types.GeneratorType):
-        return TimedCoroutine if inner.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE else TimedGenerator
+        return TimedGeneratorCoroutine if inner.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE else TimedGenerator
     if isinstance(inner, Coroutine):
-        return TimedCoroutine
+        return CoroutineSteps
     if isinstance(inner, Generator):
         return TimedGenerator
     return TimedAsyncGenerator if isinstance(inner, AsyncGenerator) else None

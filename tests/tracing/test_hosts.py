@@ -8,10 +8,13 @@ import functools
 import gc
 import os
 import pickle
+import sys
 import types
 import weakref
+from collections import abc
 
 import pytest
+import trio
 
 import perftrace
 from perftrace import bind, checkpoint, current_operation, get_performance_monitor, operation, timed
@@ -285,3 +288,142 @@ def test_a_fork_shares_the_ids_of_the_current_operation():
         os.close(read)
         os.close(write)
     assert current_operation() is None
+
+
+@timed
+async def nothing(value=None):
+    """Suspend once."""
+    await asyncio.sleep(0)
+    return value
+
+
+@pytest.mark.parametrize("kind", [abc.Iterable, abc.Iterator, abc.Generator])
+def test_a_timed_coroutine_is_no_iterator(records, kind):
+    """As a coroutine is none: what asks before it iterates is not misled."""
+    coroutine = nothing()
+    assert not isinstance(coroutine, kind)
+    assert isinstance(coroutine, abc.Coroutine)
+    assert isinstance(coroutine, types.CoroutineType)
+    assert asyncio.iscoroutine(coroutine)
+    for steps in (iter, next, list):
+        with pytest.raises(TypeError):
+            steps(coroutine)
+    coroutine.close()
+
+
+def test_what_await_steps_can_be_stepped_by_hand(records):
+    """As by an `__await__` of one's own."""
+
+    class Wrapped:
+        def __await__(self):
+            return (yield from nothing(5).__await__())
+
+    async def main():
+        return await Wrapped(), await nothing(6)
+
+    assert asyncio.run(main()) == (5, 6)
+    coroutine = nothing(7)
+    assert coroutine.send(None) is None
+    with pytest.raises(StopIteration) as caught:
+        coroutine.send(None)
+    assert caught.value.value == 7
+    assert [record.outcome for record in records] == ["ok"] * 3
+
+
+def test_a_generator_that_can_be_awaited_stays_a_generator(records):
+    """As `types.coroutine` makes it."""
+
+    @timed
+    @types.coroutine
+    def steps():
+        yield
+        return 5
+
+    async def main():
+        return await steps()
+
+    assert isinstance(steps(), types.GeneratorType)
+    assert list(steps()) == [None]
+    assert asyncio.run(main()) == 5
+    assert len(records) == 2
+
+
+def test_a_second_awaiter_gets_pythons_own_message(records):
+    """The first one is not disturbed."""
+
+    async def main(function):
+        coroutine = function()
+
+        async def wait():
+            return await coroutine
+
+        return await asyncio.gather(wait(), wait(), return_exceptions=True)
+
+    for function in (nothing, nothing.__wrapped__):
+        first, second = asyncio.run(main(function))
+        assert first is None
+        assert str(second) == "coroutine is being awaited already"
+    assert [record.outcome for record in records] == ["ok"]
+
+
+def test_a_timed_coroutine_can_be_renamed(records):
+    """As a plain one, by `__name__` and `__qualname__`; nothing else can be set."""
+    coroutine = nothing()
+    assert (coroutine.__name__, coroutine.__qualname__) == ("nothing", "nothing")
+    coroutine.__name__, coroutine.__qualname__ = "job", "jobs.job"
+    assert (coroutine.__name__, coroutine.__qualname__) == ("job", "jobs.job")
+    assert "coroutine object jobs.job at" in repr(coroutine)
+    with pytest.raises(AttributeError):
+        coroutine.anything = 1
+    with pytest.raises(TypeError):
+        coroutine.__name__ = 5
+    coroutine.close()
+
+
+def numbers_of(cleaned):
+    @timed(operation="numbers")
+    async def numbers():
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(current_operation().name)
+
+    return numbers
+
+
+@pytest.mark.parametrize("step", ["anext", "asend"])
+def test_an_async_generator_that_the_loop_closes_when_it_ends_is_recorded_then(records, step):
+    """Though somebody still holds it."""
+    cleaned, held = [], []
+
+    async def main():
+        held.append(numbers_of(cleaned)())
+        assert await (held[0].__anext__() if step == "anext" else held[0].asend(None)) == 1
+
+    hooks = sys.get_asyncgen_hooks()
+    asyncio.run(main())
+    assert [(record.name, record.outcome) for record in records] == [("numbers", "closed")]
+    assert cleaned == ["numbers"]
+    assert sys.get_asyncgen_hooks() == hooks
+
+
+def test_async_generators_are_closed_by_trio_too(records):
+    """Which has hooks of its own."""
+    held, cleaned = [], []
+
+    @timed(operation="numbers")
+    async def numbers():
+        try:
+            yield 1
+        finally:
+            cleaned.append(current_operation().name)
+
+    async def main():
+        held.append(numbers())
+        assert await held[0].__anext__() == 1
+
+    trio.run(main)
+    assert cleaned == ["numbers"]
+    assert [(record.name, record.outcome) for record in records] == [("numbers", "closed")]
