@@ -1,5 +1,7 @@
 """Sinks that misbehave, behind a queue and without one: the traced code never notices, and the counters are right."""
 
+import sys
+
 import pytest
 
 from tests.faults.helpers import run
@@ -162,6 +164,32 @@ if {method == "close"}:
     assert run(0) == 7
 """
     run(code)
+
+
+@pytest.mark.skipif(
+    (3, 12, 0) <= sys.version_info < (3, 12, 2), reason="no thread can begin while this Python ends; the docs say so"
+)
+def test_one_whose_close_hangs_does_not_hold_up_the_exit(tmp_path):
+    """Nor the other sinks."""
+    path = tmp_path / "a.jsonl"
+    run(
+        f"""
+import time
+import perftrace
+from perftrace.pipeline import Background
+from perftrace.sinks import JsonLinesSink
+from perftrace.tracing import configuration
+class Hanging(perftrace.Sink):
+    def finished(self, record): pass
+    def close(self, timeout): time.sleep(3600)
+perftrace.configure(sinks=[Hanging(), Background(JsonLinesSink({str(path)!r}))])
+with perftrace.operation("a"):
+    pass
+shutdown = configuration.shutdown
+configuration.shutdown = lambda: shutdown(0.5)
+"""
+    )
+    assert len(path.read_text().splitlines()) == 1
 
 
 def test_one_that_hangs_with_a_full_queue_is_told_at_the_exit():
