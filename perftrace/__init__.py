@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from perftrace.core.block import Block
 from perftrace.core.clock import Clock
 from perftrace.core.events import Checkpoint, Link, Reached, Started
 from perftrace.core.ids import Ids
@@ -12,8 +13,8 @@ from perftrace.exceptions import MarkerError, NewerVersionError, PerftraceError,
 from perftrace.integrations import instrument, uninstrument
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import SinkStats, Stats, configure, flush, records, shutdown, stats, tracer
-from perftrace.tracing.decorators import checkpointed, timed
-from perftrace.tracing.monitor import PerformanceMonitor, get_performance_monitor
+from perftrace.tracing.decorators import Decorator, checkpointed, timed
+from perftrace.tracing.monitor import OperationSummary, PerformanceMonitor, Timer, get_performance_monitor
 from perftrace.tracing.propagation import bind, extract, inject
 
 __version__ = "0.1.0.dev0"
@@ -24,14 +25,17 @@ current_operation: Final = tracer.current_operation
 
 __all__ = [
     "Attributes",
+    "Block",
     "Checkpoint",
     "Clock",
+    "Decorator",
     "Event",
     "Ids",
     "Link",
     "MarkerError",
     "NewerVersionError",
     "Operation",
+    "OperationSummary",
     "Outcome",
     "PerformanceMonitor",
     "PerftraceError",
@@ -45,6 +49,7 @@ __all__ = [
     "Started",
     "Stats",
     "StoreBusyError",
+    "Timer",
     "annotate",
     "bind",
     "checkpoint",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from perftrace.analysis.advice import Advice, Finding, Gain, advise
+    from perftrace.analysis.associations import Association
     from perftrace.analysis.comparison import Compared, Comparison, Decile, compare
     from perftrace.analysis.filters import RecordFilter
     from perftrace.analysis.predictions import FasterStep, StepChange, WhatIf, whatif
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advice",
+    "Association",
     "Change",
     "Compared",
     "Comparison",
@@ -48,6 +50,7 @@ __all__ = [
 
 _FILES = {
     "Advice": "advice",
+    "Association": "associations",
     "Change": "trends",
     "Compared": "comparison",
     "Comparison": "comparison",

@@ -19,6 +19,7 @@ class Association:
     """A value of an attribute, or a range of it, that is over-represented in the tail."""
 
     name: str
+    """Of the attribute; `key` for the key."""
     value: str
     """As text; of a quantity a bound: `>= 1048576` or `<= 5`."""
     tail: float

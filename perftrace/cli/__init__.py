@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from perftrace.cli.parser import Commands, Parser
+from perftrace.cli.parser import Commands, Parser, os_error
 from perftrace.formats.languages import chosen_language
-from perftrace.messages import TEXTS, Language
+from perftrace.messages import TEXTS, Language, Message, in_language
 
 COMMANDS = {
     "report": "report",
@@ -37,9 +37,19 @@ cost twice to nine times the CPU, by machine."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 all is well, 1 it found what it looked for, 2 something went wrong."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return _run(given)
+    except BrokenPipeError:  # `| head` has seen enough; at exit Python would flush into it once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(given: Sequence[str]) -> int:
     for variable in _ONE_THREAD:
         os.environ.setdefault(variable, "1")
-    given = sys.argv[1:] if arguments is None else list(arguments)
     default = chosen_language()
     language = _asked_language(given) or default or "zh"
     parser = Parser(prog="perftrace", description=TEXTS[language].help.program, language=language)
@@ -55,11 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = int(options.run(options))
         print(end="", flush=True)
         return status
-    except BrokenPipeError:  # `| head` has seen enough; at exit Python would flush into it once more
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # what a command reads and makes it watches itself: this is its answer
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
+        print(f"perftrace: {in_language(Message('not_written', error=os_error(error)), language)}", file=sys.stderr)
+        return 2
     finally:
         gc.set_threshold(*thresholds)
 
@@ -67,12 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _asked_language(arguments: Sequence[str]) -> Language | None:
     """Return the language that `--language` names, for the help and for what is wrong with other options."""
     texts = [*arguments, ""]
+    found: Language | None = None
     for at, text in enumerate(arguments):
         name, equals, value = text.partition("=")
-        if name == "--language":
+        if len(name) > 2 and "--language".startswith(name):  # argparse takes abbreviations, and the last one counts
             wanted = value if equals else texts[at + 1]
-            return next((language for language in TEXTS if language == wanted), None)
-    return None
+            found = next((language for language in TEXTS if language == wanted), found)
+    return found
 
 
 def _accept_any_character() -> None:

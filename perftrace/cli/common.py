@@ -45,7 +45,7 @@ def selection_of(options: argparse.Namespace) -> RecordFilter:
 
 def complain(options: argparse.Namespace, found: object, source: FileSource | None = None) -> None:
     """Print an error or a note on standard error, in the language of the command."""
-    print(f"perftrace: {in_language(found, language_of(options, source))}", file=sys.stderr)
+    print(f"perftrace: {escape(in_language(found, language_of(options, source)))}", file=sys.stderr)
 
 
 def nothing_left(options: argparse.Namespace, source: FileSource) -> int:
@@ -106,7 +106,8 @@ class _Progress:
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
 
 def report_read_errors(options: argparse.Namespace, source: FileSource, files: Sequence[str] | None = None) -> int:
@@ -174,8 +175,3 @@ def needs_numpy(options: argparse.Namespace) -> bool:
         return True
     complain(options, Message("needs_numpy", command=options.command))
     return False
-
-
-def os_error(error: BaseException) -> object:
-    """Return what an error of the system says without its number and its file; any other as it is."""
-    return (isinstance(error, OSError) and error.strerror) or error

@@ -26,7 +26,8 @@ def add_to(commands: Commands) -> None:
     parser.option("b", metavar="B", help=words.after)
     parser.option("--in", dest="files", nargs="+", metavar="SOURCE", help=words.within)
     parser.option("--operation", metavar="NAME", help=words.operation)
-    parser.option("--fail-on", action="append", default=[], choices=get_args(Verdict), help=words.fail_on)
+    verdicts = words.fail_on.format(verdicts=", ".join(get_args(Verdict)))
+    parser.option("--fail-on", action="append", default=[], choices=get_args(Verdict), metavar="VERDICT", help=verdicts)
     for name, default, unit in (("--min-change", percent, "PERCENT"), ("--min-ms", milliseconds, "MS")):
         text = words.min_change.format(default=default)
         parser.option(name, type=number, default=default, metavar=unit, help=text)

@@ -17,18 +17,19 @@ from perftrace.cli.common import (
     language_of,
     nothing_left,
     open_source,
-    os_error,
     report_read_errors,
     selection_of,
 )
-from perftrace.cli.parser import Commands
+from perftrace.cli.parser import Commands, os_error
 from perftrace.core.record import Record
 from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
-from perftrace.messages import Message
+from perftrace.messages import TEXTS, Message
 from perftrace.sinks.otlp import OtlpSink
 from perftrace.sources.files import FileSource
 from perftrace.store import parquet
 
+_PATIENCE = 10.0
+"""Seconds for which a receiver that does not answer is asked again."""
 _BATCH = 1000
 """Records of one OTLP message."""
 
@@ -127,7 +128,7 @@ def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") 
         complain(options, Message("not_to_a_receiver", format=options.to))
         return 2
     try:
-        sink = OtlpSink(options.output)
+        sink = OtlpSink(options.output, patience=_PATIENCE)
     except (ValueError, ImportError) as error:
         complain(options, error)
         return 2
@@ -139,8 +140,9 @@ def _send(options: argparse.Namespace, source: FileSource, counted: "_Counted") 
         return report_read_errors(options, source) or nothing_left(options, source)
     status = _tell_of_all(options, source, counted)
     lost = {reason: count for reason, count in sink.dropped().items() if count}
+    reasons = TEXTS[sink.language].loss_reasons
     for reason, count in lost.items():
-        complain(options, Message("lost", lost=count, count=counted.count, reason=reason), source)
+        complain(options, Message("lost", lost=count, count=counted.count, reason=reasons.get(reason, reason)), source)
     return 2 if lost else status
 
 

@@ -12,12 +12,12 @@ from perftrace.cli.common import (
     language_of,
     nothing_left,
     open_source,
-    os_error,
     report_read_errors,
     selection_of,
 )
-from perftrace.cli.parser import Commands, argument
+from perftrace.cli.parser import Commands, argument, os_error
 from perftrace.core.sink import Sink
+from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Message
 from perftrace.sinks.jsonlines import JsonLinesSink
 from perftrace.store.directory import DirectorySink
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(json_envelope("import", source.counters, records=count, to=path), ensure_ascii=False))
     else:
-        print(TEXTS[language_of(options, source)].imported.format(count=count, path=path))
+        print(TEXTS[language_of(options, source)].imported.format(count=count, path=escape(path)))
     return status
 
 

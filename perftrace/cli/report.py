@@ -29,7 +29,8 @@ def add_to(commands: Commands) -> None:
     add_selection(parser, commands)
     words = commands.words
     parser.option("--by", metavar="NAME", help=words.by)
-    parser.option("--sort", choices=ORDERS, default="total", help=words.sort.format(default="total"))
+    orders = words.sort.format(orders=", ".join(ORDERS), default="total")
+    parser.option("--sort", choices=ORDERS, default="total", metavar="ORDER", help=orders)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The finished operation and the handle of the live one: two views of a run."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
@@ -66,7 +67,8 @@ class _View:
 class Record(_View):
     """A finished operation with its checkpoints: the event of a finish, and all that is kept of it.
 
-    Immutable; `replace` returns a changed copy. The arguments are its fields, all but the name by keyword.
+    Immutable; `replace` returns a changed copy. The arguments are its fields, all but the name by keyword. Raises
+    ValueError for an id that is none.
     """
 
     __slots__ = ()
@@ -114,11 +116,11 @@ class Record(_View):
             start_seen=start_seen,
             weight=weight,
         )
-        run.details = CallDetails(key, description, done, attributes)
+        run.details = CallDetails(key, description, done, dict(attributes) if attributes else NO_ATTRIBUTES)
         run.operation_id = given_id
-        trace = int(trace_id, 16) if trace_id else 0
-        parent = int(parent_id, 16) if parent_id else None
-        run.ids = trace, int(span_id, 16) if span_id else 0
+        trace, span = _number("trace_id", trace_id, 32), _number("span_id", span_id, 16)
+        parent = _number("parent_id", parent_id, 16) or None
+        run.ids = trace, span
         linked = None if link is None else (int(link.trace_id, 16), int(link.span_id, 16))
         run.parent_context = ParentContext(trace, parent, linked, not parent)
         is_plain = outcome == "ok" and error_type is error is None
@@ -138,7 +140,9 @@ class Record(_View):
 
     def replace(self, **changes: Any) -> "Record":
         """Return a copy with some fields changed."""
-        return Record(**{**self.as_dict(), **changes})
+        is_moved = not changes.keys().isdisjoint(("trace_id", "parent_id"))
+        record = Record(**{**self.as_dict(), **changes})
+        return record if is_moved else _placed(record, self.is_local_root)
 
     @property
     def key_name(self) -> str | None:
@@ -309,8 +313,24 @@ new_record: Final = object.__new__
 _new_tuple = tuple.__new__
 
 
+def _number(name: str, text: str | None, digits: int) -> int:
+    """Read an id of so many hexadecimal digits; 0 where there is none."""
+    if not text:
+        return 0
+    if len(text) != digits or not _HEX(text):
+        raise ValueError(f"{name} must be {digits} hexadecimal digits, not {text!r}")
+    return int(text, 16)
+
+
+_HEX = re.compile("[0-9a-fA-F]+").fullmatch
+
+
 def _rebuild(fields: dict[str, Any], is_local_root: bool) -> Record:
-    record = Record(**fields)
+    return _placed(Record(**fields), is_local_root)
+
+
+def _placed(record: Record, is_local_root: bool) -> Record:
+    """Note whether a record that was just made is where its trace entered this process."""
     if record.is_local_root is not is_local_root:
         run = record._run  # noqa: SLF001  # its own
         run.parent_context = run.parent_context and run.parent_context._replace(is_local_root=is_local_root)

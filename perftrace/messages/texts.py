@@ -26,6 +26,7 @@ class CompareTexts(NamedTuple):
     only: str
     nothing: str
     method: str
+    more: str
 
 
 class ErrorTexts(NamedTuple):
@@ -52,6 +53,7 @@ class ErrorTexts(NamedTuple):
     needs_duckdb: str
     needs_protobuf: str
     needs_urllib3: str
+    not_written: str
     not_a_time: str
     not_a_condition: str
     not_a_group: str
@@ -258,3 +260,5 @@ class Texts(NamedTuple):
     tree_issues: tuple[str, ...]
     """Of what does not fit into trees: duplicates, orphans, what was clipped."""
     imported: str
+    loss_reasons: dict[str, str]
+    """By the reason that `Sink.dropped` gives, and what else a receiver's answers come to."""

@@ -182,9 +182,9 @@ class Background(SinkWrapper):
         is_losing = full > self._told
         if is_losing and not self._is_losing:
             self._full_before = self._told
-            self._warn(self.notes().queue_full)
+            self._warn(self._notes().queue_full)
         elif self._is_losing and not is_losing:
-            self._warn(self.notes().queue_free, count=full - self._full_before)
+            self._warn(self._notes().queue_free, count=full - self._full_before)
         self._told, self._is_losing = full, is_losing
 
     def _warn(self, note: str, **what: object) -> None:
@@ -203,7 +203,7 @@ class Background(SinkWrapper):
         self._caught += 1
         if self.first_error is None:
             self.first_error = f"{type(error).__name__}: {plain(error)}"
-            self._warn(self.notes().broken_sink, error=type(error).__name__)
+            self._warn(self._notes().broken_sink, error=type(error).__name__)
 
     def flush(self, timeout: float) -> bool:
         """Wait until the worker has written what waits now; return whether nothing was lost since the last time."""

@@ -65,5 +65,5 @@ class Cardinality(TransformingSink):
             return name
         self.replaced += 1
         if self.replaced == 1:
-            warn(self.notes().too_many_names.format(sink=type(self.wrapped).__name__, name=OTHER))
+            warn(self._notes().too_many_names.format(sink=type(self.wrapped).__name__, name=OTHER))
         return OTHER

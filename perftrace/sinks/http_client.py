@@ -4,8 +4,10 @@ import base64
 import functools
 import http.client
 import io
+import logging
 import socket
 import ssl
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -142,6 +144,7 @@ class HttpClient:
         self._pools: urllib3.PoolManager | None = None
         self._is_used = False
         """Whether a connection may have been kept."""
+        self._time = _Time()
 
     def post(self, body: bytes, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
         """Post and read the answer, all within so many seconds.
@@ -150,24 +153,25 @@ class HttpClient:
 
         Raises OSError where the server cannot be reached, is too slow (TimeoutError), or does not speak HTTP.
         """
-        deadline = time.monotonic() + seconds
+        self._time.deadline = time.monotonic() + seconds
         if self._is_used:
             try:
-                return self._exchange(body, deadline, headers)
+                return self._exchange(body, headers)
             except ConnectionError:
                 pass  # the server had closed the kept connection meanwhile: that says nothing about it
-        return self._exchange(body, deadline, headers)
+        return self._exchange(body, headers)
 
-    def _exchange(self, body: bytes, deadline: float, headers: Mapping[str, str]) -> Response:
+    def _exchange(self, body: bytes, headers: Mapping[str, str]) -> Response:
         from urllib3.exceptions import HTTPError
 
+        _own.is_busy = True
         try:
             response = self._connected().urlopen(
                 "POST",
                 self._target.url,
                 body=body,
                 headers={**self._headers, **headers},
-                timeout=_left(deadline),
+                timeout=self._time.left(),
                 retries=False,
                 redirect=False,
                 preload_content=False,
@@ -184,13 +188,18 @@ class HttpClient:
             if isinstance(error, HTTPError):
                 raise _as_os_error(error) from error
             raise
+        finally:
+            _own.is_busy = False
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return Response(response.status, kind, response.headers.get("Retry-After"), content)
 
     def _connected(self) -> "urllib3.PoolManager":
         if self._pools is None:
             self._pools = self._new_pools()
-            self._pools.pool_classes_by_scheme = _pool_classes()
+            self._pools.pool_classes_by_scheme = {
+                scheme: functools.partial(pool, time=self._time)  # type: ignore[misc]  # called as a class is
+                for scheme, pool in _pool_classes().items()
+            }
         return self._pools
 
     def _new_pools(self) -> "urllib3.PoolManager":
@@ -208,9 +217,13 @@ class HttpClient:
     def _proxy(self) -> Endpoint | None:
         target = self._target
         url = urllib.request.getproxies().get(target.scheme)
-        if not url or target.host in _LOOPBACK or urllib.request.proxy_bypass(target.host):
+        places = target.host, f"{target.host}:{target.port}"
+        if not url or target.host in _LOOPBACK or any(map(urllib.request.proxy_bypass, places)):
             return None
-        return parse_url(url if "://" in url else f"http://{url}")
+        try:
+            return parse_url(url if "://" in url else f"http://{url}")
+        except ValueError as error:
+            raise ValueError(f"the proxy of {target.scheme}_proxy: {error}") from None
 
     def close(self) -> None:
         """Close the connection; the next post makes another."""
@@ -219,24 +232,65 @@ class HttpClient:
             pools.clear()
 
 
+class _Time:
+    """Until when an exchange has to be over, for the connections of a client."""
+
+    deadline = 0.0
+
+    def left(self) -> float:
+        """Return the seconds left; raises TimeoutError where there are none."""
+        return _left(self.deadline)
+
+    def response(self, sock: socket.socket, *rest: Any, **options: Any) -> http.client.HTTPResponse:
+        """Make what reads an answer, a proxy's too, up to the deadline, however slowly it comes."""
+        return http.client.HTTPResponse(TimedConnection(sock, self.deadline), *rest, **options)  # type: ignore[arg-type]
+
+
+class _Own(threading.local):
+    """Whether this thread is in an exchange of ours."""
+
+    is_busy = False
+
+
+_own = _Own()
+
+
+def _is_foreign(record: logging.LogRecord) -> bool:
+    """Keep urllib3 from logging our exchanges: it would show the query of the URL, which may hold a key."""
+    return not _own.is_busy
+
+
 @functools.cache
 def _pool_classes() -> dict[str, Any]:
-    """Return urllib3's pools, whose connections read an answer within its time, however slowly it comes."""
+    """Return urllib3's pools, with connections that keep to an exchange's time: its own time-outs are for one read."""
     try:
         import urllib3
         from urllib3 import connection
     except ImportError:
         raise ModuleNotFoundError(Message("needs_urllib3"), name="urllib3") from None
+    for name in ("urllib3.connection", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_is_foreign)
 
-    class Connection(connection.HTTPConnection):
-        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-            _limit(self)
-            return super().getresponse()
+    class Timed:
+        def __init__(self, *arguments: Any, time: _Time, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.time = time
+            setattr(self, "response_class", time.response)  # noqa: B010  # typed as a class
 
-    class SecureConnection(connection.HTTPSConnection):
-        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-            _limit(self)
-            return super().getresponse()
+        def _new_conn(self) -> socket.socket:
+            made: socket.socket = super()._new_conn()  # type: ignore[misc]
+            made.settimeout(self.time.left())  # a handshake that follows has what is left
+            return made
+
+        def _tunnel(self) -> None:
+            super()._tunnel()  # type: ignore[misc]
+            self.sock.settimeout(self.time.left())  # type: ignore[attr-defined]
+
+    class Connection(Timed, connection.HTTPConnection):
+        pass
+
+    class SecureConnection(Timed, connection.HTTPSConnection):
+        pass
 
     class Pool(urllib3.HTTPConnectionPool):
         ConnectionCls = Connection
@@ -247,24 +301,21 @@ def _pool_classes() -> dict[str, Any]:
     return {"http": Pool, "https": SecurePool}
 
 
-def _limit(connection: Any) -> None:
-    """Let what reads the next answer end at the deadline of its request; urllib3's own timeout is for one read."""
-    deadline = time.monotonic() + connection.timeout
-    connection.response_class = lambda sock, *rest, **options: http.client.HTTPResponse(
-        TimedConnection(sock, deadline),  # type: ignore[arg-type]
-        *rest,
-        **options,
-    )
-
-
 def _as_os_error(error: Exception) -> OSError:
     """Return the error of the system that one of urllib3's tells of, or one with its text."""
     from urllib3.exceptions import TimeoutError as TooSlow
 
-    for cause in (*reversed(error.args), error.__cause__, error.__context__):
-        if isinstance(cause, OSError):
-            return cause
-    return TimeoutError("timed out") if isinstance(error, TooSlow) else OSError(str(error))
+    inner: BaseException | None = error
+    told: BaseException = error
+    while inner is not None:
+        told = inner
+        causes = [*reversed(inner.args), inner.__cause__]
+        if isinstance(inner, OSError):
+            return inner
+        inner = next((cause for cause in causes if isinstance(cause, BaseException)), None)
+    if isinstance(error, TooSlow):
+        return TimeoutError("timed out")
+    return OSError(f"{type(told).__name__}: {told}")
 
 
 def _left(deadline: float) -> float:

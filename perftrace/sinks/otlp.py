@@ -17,6 +17,7 @@ from perftrace.core.record import Record
 from perftrace.core.values import Scalar, attributes_of, plain
 from perftrace.formats import otlp, otlp_proto
 from perftrace.formats.line import escape
+from perftrace.messages import TEXTS
 from perftrace.sinks.http_client import Endpoint, HttpClient, Response, check_header, parse_url
 from perftrace.sinks.warnings import LocalizedSink, WarnOnce
 
@@ -219,7 +220,9 @@ class OtlpSink(LocalizedSink):
 
     def _tell(self, what: str, why: str) -> None:
         """Warn, the first time."""
-        self._warnings.warn(what, self.notes().receiver.format(url=self._shown, what=what, why=escape(why[:200])))
+        reason = TEXTS[self.language].loss_reasons[what]
+        note = self._notes().receiver.format(url=self._shown, what=reason, why=escape(why[:200]))
+        self._warnings.warn(what, note)
 
     def abort_retries(self) -> None:
         """Wait no more: what cannot be sent at once is lost."""

@@ -113,14 +113,14 @@ class PerfettoSink(LocalizedSink):
             written = self._write(groups)
         except OSError as error:
             self._lost["error"] += count
-            note = self.notes().broken_sink
+            note = self._notes().broken_sink
             self._warnings.warn("error", note.format(sink=type(self).__name__, error=error.strerror or error))
             return
         if not written:
             self._lost["full"] += count
             size = self._max_bytes / 1e6
             self._warnings.warn(
-                "full", self.notes().file_full.format(path=os.path.basename(self._path), size=f"{size:.0f}")
+                "full", self._notes().file_full.format(path=os.path.basename(self._path), size=f"{size:.0f}")
             )
 
     def _write(self, groups: list[list[Record]]) -> bool:

@@ -32,7 +32,7 @@ class LocalizedSink(Sink):
     chooses_language: bool = False
     """Whether it keeps its own language, whatever is configured."""
 
-    def notes(self) -> WarningTexts:
+    def _notes(self) -> WarningTexts:
         """Return the texts of perftrace's own warnings."""
         return TEXTS[self.language].warnings
 

@@ -3,8 +3,11 @@
 import os
 
 from perftrace.core.record import Record
-from perftrace.sources.base import Reading
+from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.base import ReadCounters, Reading
 from perftrace.sources.files import FileSource
+
+__all__ = ["FileSource", "ReadCounters", "Reading", "RunAggregates", "open"]
 
 
 def open(text: str) -> Reading[list[Record]]:  # noqa: A001  # sources.open is what one looks for

@@ -20,8 +20,11 @@ class ReadCounters:
     """What was read: every line is used, not understood, or another application's."""
 
     lines: int = 0
+    """Lines, records or events that were looked at."""
     used: int = 0
+    """Those that made a record or a part of one."""
     not_understood: int = 0
+    """Those that are perftrace's, or of the form that was expected, and say nothing that can be read."""
     first_not_understood: list[tuple[str, int]] = field(default_factory=list)
     """The first such places: file and line number."""
     newer: int = 0

@@ -18,10 +18,13 @@ class Compacted:
     files: int = 0
     """Turned into Parquet."""
     records: int = 0
+    """Records that are in Parquet now."""
     kept_lines: int = 0
     """Lines that are no records, or of a version to come: they stay, in files named `*.kept.jsonl`."""
     bytes_before: int = 0
+    """The size of these files before."""
     bytes_after: int = 0
+    """The size of what came of them."""
     in_use: int = 0
     """Files that a living process writes to, or that another compaction has in hand."""
     errors: list[str] = field(default_factory=list)

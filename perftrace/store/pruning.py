@@ -18,9 +18,13 @@ class Pruned:
     """What was dropped, and what is left."""
 
     files: int = 0
+    """Files that were removed."""
     bytes: int = 0
+    """Their size."""
     left_files: int = 0
+    """Files that are left."""
     left_bytes: int = 0
+    """Their size."""
     is_over: bool = False
     """More is left than `max_bytes`, in files that are in use."""
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from enum import Enum
+from types import EllipsisType
 from typing import Any, Final, TypedDict, cast, get_args
 
 from perftrace.core.clock import Clock, SystemClock
@@ -27,13 +27,6 @@ from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
 tracer: Final = Tracer()
 """What every decorated function, block and timer of the process reports to."""
-
-
-class _Unset(Enum):
-    UNSET = "not given"
-
-
-UNSET = _Unset.UNSET
 
 
 class SinkStats(TypedDict):
@@ -76,11 +69,11 @@ class Stats(TypedDict):
 
 def configure(
     *,
-    sinks: Iterable[SinkLike] | _Unset = UNSET,
-    language: str | _Unset = UNSET,
-    enabled: bool | _Unset = UNSET,
-    clock: Clock | _Unset | None = UNSET,
-    ids: Ids | _Unset | None = UNSET,
+    sinks: Iterable[SinkLike] | EllipsisType = ...,
+    language: str | EllipsisType = ...,
+    enabled: bool | EllipsisType = ...,
+    clock: Clock | EllipsisType | None = ...,
+    ids: Ids | EllipsisType | None = ...,
 ) -> None:
     """Set what is given and leave the rest; a call that fails changes nothing.
 
@@ -95,17 +88,17 @@ def configure(
     `PERFTRACE_LANGUAGE`, `PERFTRACE_ENABLED` (0 or 1). Raises ValueError for an unknown name or
     language and TypeError for what is no sink.
     """
-    speaks = _language if language is UNSET else _known_language(language)
-    if sinks is not UNSET:
+    speaks = _language if language is ... else _known_language(language)
+    if sinks is not ...:
         made = make_sinks(sinks)
     _apply_language(speaks)
-    if clock is not UNSET:
+    if clock is not ...:
         tracer.set_clock(SystemClock() if clock is None else clock)
-    if ids is not UNSET:
+    if ids is not ...:
         tracer.set_ids(RandomIds() if ids is None else ids)
-    if sinks is not UNSET:
+    if sinks is not ...:
         _replace_sinks(made)
-    if enabled is not UNSET:
+    if enabled is not ...:
         tracer.enabled = bool(enabled)
         tracer.set_guards(tracer.guards)
 

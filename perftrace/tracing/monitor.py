@@ -33,9 +33,13 @@ class OperationSummary(TypedDict):
     """What `get_operation_summary` tells; times in seconds."""
 
     operation_id: str
+    """As in log lines."""
     name: str
+    """Of the operation."""
     description: str
+    """What it did."""
     done: str | None
+    """What was said at the finish in place of the description."""
     start_time: float
     """Unix time."""
     duration: float
@@ -43,7 +47,9 @@ class OperationSummary(TypedDict):
     outcome: str | None
     """None while it runs."""
     error: str | None
+    """The exception's type and text; None where there was none."""
     checkpoints: list[CheckpointSummary]
+    """In the order in which they were reached."""
 
 
 class PerformanceMonitor:

@@ -12,14 +12,16 @@ from perftrace.views.console import paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import duration, shorten
 
+MAX_OPERATIONS = 250
+"""How many operations are listed; the rest is a number."""
 _COLUMNS = (
     NAME,
-    Column(dropped=3),
+    Column(dropped=5),
+    Column(dropped=4),
+    Column(dropped=1),
     Column(dropped=2),
     NUMBER,
-    NUMBER,
-    NUMBER,
-    Column(dropped=1),
+    Column(dropped=3),
     Column(is_left=True, least=12, styles={"▲": "bold red", "▼": "bold green"}),
 )
 
@@ -32,7 +34,10 @@ def compare_view(found: Compared, language: Language) -> Group:
     if found.operations:
         verdicts = [operation.verdict for operation in found.operations]
         blocks.append([words.counts.format(**{name: verdicts.count(name) for name in get_args(Verdict)})])
-        blocks.append([Table(words.columns, _COLUMNS, _rows(found, words), language)])
+        shown = found.operations[:MAX_OPERATIONS]
+        blocks.append([Table(words.columns, _COLUMNS, _rows(shown, words), language)])
+        if len(found.operations) > len(shown):
+            blocks[-1].append(words.more.format(count=len(found.operations) - len(shown)))
         rest.append(words.method.format(level=found.level))
     else:
         rest.append(words.nothing)
@@ -42,8 +47,8 @@ def compare_view(found: Compared, language: Language) -> Group:
     return paragraphs([*blocks, rest])
 
 
-def _rows(found: Compared, words: CompareTexts) -> Iterator[Sequence[str]]:
-    for operation in found.operations:
+def _rows(operations: Sequence[Comparison], words: CompareTexts) -> Iterator[Sequence[str]]:
+    for operation in operations:
         yield _row(operation, operation.name, words)
         # One alone is the whole operation again.
         for segment in operation.segments if len(operation.segments) > 1 else ():

@@ -1,6 +1,9 @@
 """Writes views: in colour and fitted to the window on a terminal, as plain text that is always the same elsewhere."""
 
 import io
+import os
+import shutil
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console, Group, RenderableType
@@ -21,11 +24,13 @@ def paragraphs(blocks: Iterable[Iterable[RenderableType]]) -> Group:
 
 def write(view: RenderableType) -> None:
     """Write a view to standard output."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
-        console.print(view, end="")
-    else:
+    if not sys.stdout.isatty():
         print(plain_text(view), end="")
+        return
+    # Of a terminal that knows no commands rich does not ask how wide it is.
+    width = shutil.get_terminal_size().columns if os.environ.get("TERM") in ("dumb", "unknown") else None
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    console.print(view, end="", crop=False)
 
 
 def plain_text(view: RenderableType, width: int = _UNBOUNDED) -> str:
@@ -37,5 +42,5 @@ def plain_text(view: RenderableType, width: int = _UNBOUNDED) -> str:
     console = Console(
         file=file, width=width, color_system=None, force_terminal=False, highlight=False, markup=False, emoji=False
     )
-    console.print(view, end="")
+    console.print(view, end="", crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().split("\n"))

@@ -29,17 +29,17 @@ def _sign(mark: str, _: int) -> str:
 _FAILED = {"^[1-9].*": "red"}
 _COLUMNS = (
     NAME,
-    NUMBER,
-    Column(dropped=1, styles=_FAILED),
-    Column(dropped=6),
-    Column(dropped=5),
-    NUMBER,
-    Column(dropped=4),
+    Column(dropped=2),
+    Column(dropped=3, styles=_FAILED),
+    Column(dropped=8),
     Column(dropped=7),
     NUMBER,
+    Column(dropped=6),
+    Column(dropped=9),
+    Column(dropped=1),
     NUMBER,
-    Column(dropped=3),
-    Column(dropped=2),
+    Column(dropped=5),
+    Column(dropped=4),
     NUMBER,
     Column(is_left=True, narrowed=_sign, least=1, styles={".+": "bold yellow"}),
 )
@@ -55,7 +55,7 @@ def report_view(report: Report, counters: ReadCounters, language: Language) -> G
     blocks.append([Table(words.columns, _COLUMNS, _rows(shown, words), language)])
     if len(report.operations) > len(shown):
         blocks[-1].append(words.more.format(count=len(report.operations) - len(shown)))
-    failed = [words.failure.format(operation=shorten(_label(one)), kinds=_kinds(one)) for one in shown if one.errors]
+    failed = [_failures(one, words) for one in shown if one.errors]
     if failed:
         blocks.append([words.failures, *(f"  {line}" for line in failed)])
     if report.slowest:
@@ -153,9 +153,11 @@ def _label(operation: OperationReport) -> str:
     return operation.name if operation.group is None else f"{operation.name} [{operation.group}]"
 
 
-def _kinds(operation: OperationReport) -> str:
-    named = [f"{shorten(failure.type)} {failure.count}" for failure in operation.errors[:MAX_ERRORS]]
-    return ", ".join([*named, "..."] if len(operation.errors) > MAX_ERRORS else named)
+def _failures(operation: OperationReport, words: ReportTexts) -> str:
+    shown = operation.errors[:MAX_ERRORS]
+    kinds = [f"{shorten(words.outcomes.get(failure.type, failure.type))} {failure.count}" for failure in shown]
+    kinds += ["..."] if len(operation.errors) > MAX_ERRORS else []
+    return words.failure.format(operation=shorten(_label(operation)), kinds=", ".join(kinds))
 
 
 def _run_row(run: SlowRun, language: Language) -> Sequence[str]:

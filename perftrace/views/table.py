@@ -67,7 +67,9 @@ class Table:
             )
         for row in self._rows:
             table.add_row(*(self._cell(at, row[at], widths[at]) for at in kept))
-        yield table
+        # What even so does not fit is written as wide as it is: the terminal breaks lines, and no number is cut.
+        needed = sum(widths.values()) + _GAP * (len(widths) - 1)
+        yield from console.render(table, options.update(width=max(needed, options.max_width)))
         if len(kept) < len(natural):
             names = ", ".join(title for at, title in enumerate(self._head) if at not in kept and title)
             yield Text(TEXTS[self._language].table.left_out.format(columns=names), style="dim")

@@ -15,15 +15,22 @@ from perftrace.views.text import duration, shorten, squeeze
 
 MAX_OPERATIONS = 1000
 """How many operations are listed; the rest is a number."""
-_COLUMNS = (NAME, NUMBER, Column(is_left=True, narrowed=squeeze, least=16), NUMBER, NUMBER, Column(dropped=1))
+_COLUMNS = (
+    NAME,
+    Column(dropped=2),
+    Column(is_left=True, narrowed=squeeze, least=16),
+    Column(dropped=1),
+    NUMBER,
+    Column(dropped=3),
+)
 _CHANGE_COLUMNS = (
     Column(is_left=True),
     NAME,
     Column(is_left=True),
-    NUMBER,
-    NUMBER,
-    Column(styles={r"\+.*": "red", "-.*": "green"}),
     Column(dropped=1),
+    Column(dropped=2),
+    Column(styles={r"\+.*": "red", "-.*": "green"}),
+    Column(dropped=3),
 )
 _BARS = "▁▂▃▄▅▆▇█"
 

@@ -27,7 +27,7 @@ _COLUMNS = (
     NAME,
     NUMBER,
     Column(is_left=True, narrowed=_squeeze_bar, least=17, styles={"[─┊]+": "cyan", "█+": "bold red"}),
-    Column(is_left=True, least=12, styles={"^error": "red"}),
+    Column(is_left=True, least=12, styles={"^(error|异常)": "red"}),
 )
 _PATH_COLUMNS = (NUMBER, NUMBER, NAME)
 _GAP_COLUMNS = (NUMBER, NUMBER)
@@ -44,7 +44,7 @@ def waterfall_view(found: TraceDetail, language: Language) -> Group:
     nodes = list(root.walk())
     trace = root.record.trace_id or shorten(root.record.operation_id)
     title = words.title.format(trace=trace, total=duration(total / 1e9), runs=len(nodes))
-    drawing: list[RenderableType] = [Table((), _COLUMNS, _run_rows(found, nodes, words.unawaited), language)]
+    drawing: list[RenderableType] = [Table((), _COLUMNS, _run_rows(found, nodes, language), language)]
     if len(nodes) > MAX_RUNS:
         drawing.append(words.more.format(count=len(nodes) - MAX_RUNS))
     path = Table((), _PATH_COLUMNS, _path_rows(found, total), language)
@@ -59,7 +59,8 @@ def waterfall_view(found: TraceDetail, language: Language) -> Group:
     return paragraphs(blocks)
 
 
-def _run_rows(found: TraceDetail, nodes: Sequence[Node], unawaited: str) -> Iterator[Sequence[str]]:
+def _run_rows(found: TraceDetail, nodes: Sequence[Node], language: Language) -> Iterator[Sequence[str]]:
+    outcomes = TEXTS[language].report.outcomes
     root = found.root
     total = root.end - root.start
     on_path: dict[int, list[tuple[int, int]]] = {}
@@ -75,8 +76,9 @@ def _run_rows(found: TraceDetail, nodes: Sequence[Node], unawaited: str) -> Iter
             if len(bar) - bar.count(" ") > 2:
                 bar[_column(root.start, total, cut)] = "┊"
         name = "  " * min(depths[id(node)], 12) + shorten(node.name)
-        notes = [] if node.record.outcome == "ok" else [str(node.record.outcome)]
-        notes += [] if node.is_awaited else [f"({unawaited})"]
+        outcome = node.record.outcome
+        notes = [] if outcome == "ok" else [outcomes.get(outcome, str(outcome))]
+        notes += [] if node.is_awaited else [f"({TEXTS[language].waterfall.unawaited})"]
         yield name, duration((node.end - node.start) / 1e9), "|" + "".join(bar), "  ".join(notes)
 
 

@@ -13,15 +13,15 @@ MAX_STEPS = 10
 """How many steps are listed; the rest is a number."""
 _COLUMNS = (
     NAME,
+    Column(dropped=1),
     NUMBER,
-    NUMBER,
-    Column(dropped=4),
-    NUMBER,
-    NUMBER,
+    Column(dropped=6),
+    Column(dropped=2),
     Column(dropped=3),
-    Column(dropped=2),
-    Column(dropped=2),
+    Column(dropped=7),
+    Column(dropped=4),
     Column(dropped=5),
+    Column(dropped=8),
 )
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import perftrace
 from perftrace.cli import main
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import encode
@@ -222,3 +223,63 @@ def test_a_part_of_the_source_grouped_and_sorted(tmp_path, capsys):
         with pytest.raises(SystemExit, match="2"):
             main(["report", str(path), *wrong])
     assert "write name=value" not in capsys.readouterr().out
+
+
+def start(log, *arguments, code="pass", **options):
+    program = f"import sys; {code}; from perftrace.cli import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments, log],
+        stderr=subprocess.PIPE, timeout=TIMEOUT, check=False, text=True, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+@pytest.mark.parametrize(("language", "told"), [("en", "the answer cannot be written"), ("zh", "无法写出结果")])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_an_answer_that_cannot_be_written_is_one_line(log, language, told, form):
+    """And status 2: 1 would say that there is no record."""
+    with open("/dev/full", "w") as full:
+        done = start(log, "report", "--language", language, *form, stdout=full)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"perftrace: {told}: ")
+
+
+def test_ctrl_c_while_a_command_is_imported_is_quiet(log):
+    """Status 130, and not a word."""
+    code = "import importlib; real = importlib.import_module\ndef stop(name):\n  raise KeyboardInterrupt\n"
+    done = start(log, "report", code=f"{code}importlib.import_module = stop\nimport sys")
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+@pytest.mark.usefixtures("english")
+def test_a_file_name_cannot_steer_the_terminal(tmp_path, capsys):
+    """Wherever it is named."""
+    path = str(tmp_path / "x\x1b[31m.log")
+    assert main(["report", path]) == 2
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("hello\n")
+    assert main(["report", path]) == 2
+    assert main(["store", "stats", path]) == 2
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert err.count("\\x1b[31m") == 3
+
+
+def test_abbreviations_of_language_count_and_the_last_one(capsys):
+    """As argparse has it, for the help, too."""
+    for given, usage in ((["--lang", "en"], "usage:"), (["--language", "zh", "--language=en"], "usage:")):
+        with pytest.raises(SystemExit):
+            main(["report", *given, "--help"])
+        assert capsys.readouterr().out.startswith(usage)
+
+
+def test_outcomes_are_in_the_language(tmp_path, capsys):
+    """Of what failed, too."""
+    perftrace.configure(sinks=[f"jsonl:{tmp_path / 'a.jsonl'}"])
+    with perftrace.operation("a") as handle:
+        handle.fail("no")
+    assert perftrace.flush(5)
+    assert main(["report", str(tmp_path / "a.jsonl"), "--language", "zh"]) == 0
+    assert "  a: 异常 1\n" in capsys.readouterr().out
+    assert main(["show", handle.operation_id, str(tmp_path / "a.jsonl"), "--language", "zh"]) == 0
+    assert "异常" in capsys.readouterr().out

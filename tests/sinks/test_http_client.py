@@ -3,11 +3,15 @@
 import contextlib
 import gzip
 import socket
+import ssl
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
+import trustme
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -183,3 +187,131 @@ def test_what_is_missing_is_named():
     code = "import sys; sys.modules['urllib3'] = None; from perftrace.sinks import OtlpSink; OtlpSink('http://127.0.0.1:1')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT, check=False, text=True)
     assert "ModuleNotFoundError: Sending needs urllib3: pip install 'perftrace-toolkit[otlp]'" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def tls():
+    """Give contexts of a server for `collector.invalid` and of a client that trusts it."""
+    authority = trustme.CA()
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("collector.invalid").configure_cert(serving)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return serving, trusting
+
+
+def tunnel(context, *answers, drips=False):
+    """Answer as a proxy and, once connected, as the server behind it."""
+
+    def script(connection, requests):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(65536)
+        requests.append(head)
+        stop = threading.Event()
+        while drips and not stop.wait(0.01):
+            connection.sendall(b"x")
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as secure:
+            answering(*answers)(secure, requests)
+
+    return script
+
+
+def test_a_proxy_of_https_has_the_time_of_each_post(tls, monkeypatch):
+    """Not that of the post before, after which the server closed the connection."""
+    serving, trusting = tls
+    closing = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with server(tunnel(serving, closing), tunnel(serving, OK)) as (url, requests):
+        monkeypatch.setenv("https_proxy", url)
+        post = HttpClient(parse_url("https://collector.invalid/v1"), {}, trusting)
+        assert post.post(b"x", 1).status == 200
+        time.sleep(1.1)
+        assert post.post(b"y", 1).status == 200
+        post.close()
+    assert [request.partition(b" ")[0] for request in requests] == [b"CONNECT", b"POST", b"CONNECT", b"POST"]
+
+
+def test_a_proxy_that_drips_is_too_slow(tls, monkeypatch):
+    """Its answer is a part of the exchange."""
+    serving, trusting = tls
+    with server(tunnel(serving, drips=True)) as (url, _):
+        monkeypatch.setenv("https_proxy", url)
+        with pytest.raises(TimeoutError):
+            HttpClient(parse_url("https://collector.invalid/v1"), {}, trusting).post(b"x", 0.3)
+
+
+@pytest.mark.parametrize("through", ["a tunnel", "nothing"])
+def test_a_slow_handshake_leaves_less_time_for_the_answer(tls, monkeypatch, through):
+    """All together have the time, not each."""
+    serving, trusting = tls
+
+    def slow(connection, requests):
+        time.sleep(0.7)
+        if through == "a tunnel":
+            tunnel(serving, OK)(connection, requests)
+            return
+        with serving.wrap_socket(connection, server_side=True) as secure:
+            requests.append(read_request(secure))
+            time.sleep(0.7)
+            secure.sendall(OK)
+
+    def tunnelled(connection, requests):
+        head = connection.recv(65536)
+        requests.append(head)
+        time.sleep(0.7)
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        time.sleep(0.7)
+        with serving.wrap_socket(connection, server_side=True) as secure:
+            answering(OK)(secure, requests)
+
+    with server(tunnelled if through == "a tunnel" else slow) as (url, _):
+        if through == "a tunnel":
+            monkeypatch.setenv("https_proxy", url)
+            target = "https://collector.invalid/v1"
+        else:
+            monkeypatch.setattr(socket, "getaddrinfo", of_this_machine(socket.getaddrinfo))
+            target = url.replace("http://127.0.0.1", "https://collector.invalid")
+        with pytest.raises(TimeoutError):
+            HttpClient(parse_url(target), {}, trusting).post(b"x", 1)
+
+
+def of_this_machine(ask):
+    """Let each name be this machine's."""
+    return lambda host, *rest, **options: ask("127.0.0.1", *rest, **options)
+
+
+@pytest.mark.parametrize("excluded", ["collector.invalid", "collector.invalid:4318"])
+def test_what_the_environment_excludes_takes_no_proxy(monkeypatch, excluded):
+    """With and without its port."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", excluded)
+    asked = []
+
+    def ask(host, *rest, **options):
+        asked.append(host)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    with pytest.raises(ZeroDivisionError):
+        HttpClient(parse_url("http://collector.invalid:4318/v1"), {}).post(b"x", 5)
+    assert asked == ["collector.invalid"]
+
+
+def test_a_proxy_that_makes_no_sense_is_named(monkeypatch):
+    """It is not the receiver's URL that is wrong."""
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(ValueError, match="the proxy of http_proxy: the URL's scheme must be http or https"):
+        HttpClient(parse_url("http://collector.invalid/v1"), {}).post(b"x", 5)
+
+
+def test_nobody_else_logs_what_is_posted(caplog):
+    """The query may hold a key; what others post by urllib3 is logged as before."""
+    caplog.set_level("DEBUG")
+    odd = b"HTTP/1.1 200 OK\r\n\xff\xfe oops\r\nContent-Length: 2\r\n\r\nok"
+    with server(answering(odd), answering(OK)) as (url, _):
+        with contextlib.suppress(OSError):
+            HttpClient(parse_url(url + "/path?key=secret"), {}).post(b"x", 5)
+        assert "secret" not in caplog.text
+        urllib3.request("POST", url + "/other?key=open", retries=False)
+    assert "open" in caplog.text

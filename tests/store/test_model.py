@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from perftrace import sources
 from perftrace.core.record import Record
-from perftrace.core.sink_guard import SinkGuard
+from perftrace.core.sink_guard import SinkGuard, end_all
 from perftrace.core.tracer import current
 from perftrace.pipeline import Background
 from perftrace.store import DirectorySink, compact, connect, prune
@@ -61,7 +61,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 1))
     def flush(self, number):
         if self.writers[number] is not None:
-            self.writers[number].flush(10)
+            end_all([self.writers[number]], "flush", 10)
             self.expected |= set(self.given[number])
             self.given[number] = []
             counters = self.writers[number].counters()
@@ -72,7 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
     def close(self, number):
         if self.writers[number] is not None:
             self.flush(number)
-            assert self.writers[number].close(10)
+            assert end_all([self.writers[number]], "close", 10)
             self.writers[number] = None
 
     @rule()

@@ -52,7 +52,7 @@ class LogSink(LocalizedSink):
     def _lose(self) -> None:
         """Count an event where the application's logging configuration, perhaps unaware, disabled the logger."""
         self._disabled += 1
-        self._warnings.warn("disabled", self.notes().logger_disabled.format(logger=LOGGER.name))
+        self._warnings.warn("disabled", self._notes().logger_disabled.format(logger=LOGGER.name))
 
     def dropped(self) -> Mapping[str, int]:
         """Count the events that came while the logger was disabled."""
