@@ -29,8 +29,6 @@ class LocalizedSink(Sink):
 
     language: Language = "zh"
     """Of what it has to say."""
-    chooses_language: bool = False
-    """Whether it keeps its own language, whatever is configured."""
 
     def _notes(self) -> WarningTexts:
         """Return the texts of perftrace's own warnings."""

@@ -1,6 +1,7 @@
 """Opens what is named on a command line and tells by its content how to read it."""
 
 import codecs
+import contextlib
 import gzip
 import io
 import os
@@ -92,6 +93,15 @@ class FileSource(Source):
             yield from self._finished(read(path, LimitedReader(file, isinstance(file, _Gunzipped)), self.counters))
             return
         self.language = self.language or language_of_log(beginning)
+        try:
+            yield from self._lines(path, file, is_lines, beginning)
+        finally:
+            if self.language is None and self.counters.used > used and path != "-":
+                self.language = _first_language(path)
+
+    def _lines(self, path: str, file: BinaryIO, is_lines: bool, beginning: bytes) -> Iterator[Record]:
+        """Read a log or JSON lines."""
+        used = self.counters.used
         is_json = is_lines or looks_like(beginning)
         encoding = _encoding_of(beginning)
         if self.aggregates is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:
@@ -136,6 +146,18 @@ class FileSource(Source):
     def _progress(self, read: int) -> None:
         if self.on_progress is not None:
             self.on_progress(read)
+
+
+def _first_language(path: str) -> Language | None:
+    """Return the language of a log whose first line of ours comes late."""
+    end = b""
+    with contextlib.suppress(OSError), _open(path) as file:
+        while block := file.read(1 << 20):
+            found = language_of_log(end + block)
+            if found is not None:
+                return found
+            end = block[-200:]
+    return None
 
 
 def _reader_of(beginning: bytes) -> Callable[[str, LimitedReader, ReadCounters], Iterator[Record]] | None:

@@ -21,6 +21,7 @@ from perftrace.formats.languages import locale_language
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import WarningTexts
 from perftrace.pipeline.wrapper import SinkWrapper
+from perftrace.sinks.log.sink import LogSink
 from perftrace.sinks.memory import MemorySink
 from perftrace.sinks.warnings import LocalizedSink, warn
 from perftrace.tracing.sink_registry import make_sinks, without_credentials
@@ -198,7 +199,7 @@ def _apply_language(language: Language) -> None:
     global _language  # noqa: PLW0603  # this module is where global state lives
     _language = language
     for sink in _all_sinks():
-        if isinstance(sink, LocalizedSink) and not sink.chooses_language:
+        if isinstance(sink, LocalizedSink) or (isinstance(sink, LogSink) and not sink.chooses_language):
             sink.language = language
 
 

@@ -273,6 +273,15 @@ def test_abbreviations_of_language_count_and_the_last_one(capsys):
         assert capsys.readouterr().out.startswith(usage)
 
 
+def test_the_language_of_a_log_is_that_of_its_first_line_however_late(tmp_path, capsys):
+    """Many lines of the application's own before."""
+    path = tmp_path / "late.log"
+    done = f"{encode_done(WORDS['en'], Record('a', span_id=span_id(1), duration_ns=1))}\n"
+    path.write_text("starting the application, as it does\n" * 50_000 + done, encoding="utf-8")
+    assert main(["report", str(path)]) == 0
+    assert "Slowest runs:" in capsys.readouterr().out
+
+
 def test_outcomes_are_in_the_language(tmp_path, capsys):
     """Of what failed, too."""
     perftrace.configure(sinks=[f"jsonl:{tmp_path / 'a.jsonl'}"])

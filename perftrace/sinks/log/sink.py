@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from perftrace.core.events import Reached, Started
 from perftrace.core.record import Record
+from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start
-from perftrace.messages import Language
+from perftrace.messages import TEXTS, Language
 from perftrace.sinks.log.fast_writer import fitted, write
 from perftrace.sinks.log.record_factory import RecordMaker, is_own
-from perftrace.sinks.warnings import LOGGER, LocalizedSink, WarnOnce
+from perftrace.sinks.warnings import LOGGER, WarnOnce
 
 """Where lines and perftrace's own warnings go."""
 _is_enabled_for = LOGGER.isEnabledFor
@@ -19,7 +20,7 @@ _handle, _call_handlers = (
 )
 
 
-class LogSink(LocalizedSink):
+class LogSink(Sink):
     """One line an event on the logger `performance_monitor`; failed and slow operations at WARNING.
 
     A line carries the time of its event, whenever it is written. The application's handlers, formats and
@@ -29,8 +30,8 @@ class LogSink(LocalizedSink):
     """
 
     def __init__(self, language: Language | None = None) -> None:
-        self.chooses_language = language is not None
-        self.language = language or "zh"
+        self.chooses_language: bool = language is not None
+        self.language: Language = language or "zh"
         self._disabled = 0
         """Events that came while the logger was disabled."""
         self._warnings = WarnOnce()
@@ -52,7 +53,7 @@ class LogSink(LocalizedSink):
     def _lose(self) -> None:
         """Count an event where the application's logging configuration, perhaps unaware, disabled the logger."""
         self._disabled += 1
-        self._warnings.warn("disabled", self._notes().logger_disabled.format(logger=LOGGER.name))
+        self._warnings.warn("disabled", TEXTS[self._language].warnings.logger_disabled.format(logger=LOGGER.name))
 
     def dropped(self) -> Mapping[str, int]:
         """Count the events that came while the logger was disabled."""
