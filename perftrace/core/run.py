@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from perftrace.core.events import Reached
 from perftrace.core.ids import make_operation_id
-from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, attributes_of, plain
+from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, attributes_of, masked, plain
 
 MAX_CHECKPOINTS = 10_000
 """The most checkpoints that one operation keeps; the rest is counted."""
@@ -203,7 +203,7 @@ class Run:
         if self.duration_ns is not None:
             self.spec.tracer.late += 1
             return
-        self.failure = ("error", None, plain(text))
+        self.failure = ("error", None, masked(plain(text)))
 
     def make_ids(self) -> tuple[int, int]:
         """Draw the ids, which nobody has asked for yet."""

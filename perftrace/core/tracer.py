@@ -24,7 +24,7 @@ from perftrace.core.run import (
 )
 from perftrace.core.sink import Sink
 from perftrace.core.sink_guard import Hook, SinkGuard, overrides
-from perftrace.core.values import NO_ATTRIBUTES, TEXT_LIMIT, Outcome, plain
+from perftrace.core.values import NO_ATTRIBUTES, TEXT_LIMIT, Outcome, masked, plain
 
 NO_TEXT = ""
 """The description of a checkpoint that has none: told by identity, which costs less than a comparison."""
@@ -158,6 +158,7 @@ class Tracer:
         "span_id",
         "trace_id",
         "unknown_ids",
+        "unread",
         "wall_ns",
     )
 
@@ -188,6 +189,7 @@ class Tracer:
     """Checkpoints beyond the cap of an operation."""
     pid: int
     reentrant: int
+    unread: int
     """Operations and checkpoints of a sink's own work."""
     sequence: int
     """Finished operations."""
@@ -210,7 +212,7 @@ class Tracer:
     def reset_counters(self) -> None:
         """Begin to count anew."""
         self.sequence = self.orphans = self.late = self.overflowed_checkpoints = 0
-        self.misplaced = self.reentrant = self.unknown_ids = self.doubled_ids = 0
+        self.misplaced = self.reentrant = self.unread = self.unknown_ids = self.doubled_ids = 0
 
     def set_clock(self, clock: Clock) -> None:
         """Read the time there from now on."""
@@ -335,7 +337,7 @@ class Tracer:
         if error is not None:
             outcome = outcome_of(error)
             if outcome == "error":
-                run.failure = outcome, type(error).__name__, plain(error)
+                run.failure = outcome, type(error).__name__, masked(plain(error))
             elif outcome != "ok":  # else `fail` may have decided it
                 run.failure = outcome, None, None
         elif outcome is not None:

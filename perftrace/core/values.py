@@ -1,6 +1,7 @@
 """Plain data: what a text or an attribute is once it is on an event or a record."""
 
 import itertools
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -40,6 +41,19 @@ def plain(value: object) -> str:
         raise
     except BaseException as error:
         return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+
+
+_BOT_TOKEN = re.compile(r"(/bot|(?<![0-9A-Za-z]))\d+(?::|%3[Aa])[A-Za-z0-9_-]{30,}|(/bot)\d+(?::|%3[Aa])[^/\s]+")
+
+
+def masked(text: str) -> str:
+    """Mask the tokens of bots, by their shape: digits, a colon, thirty letters or more, wherever they stand.
+
+    Telegram has them in the paths of its API, and so in the texts of clients' errors; a webhook's path may be one.
+    """
+    if ":" not in text and "%3" not in text:
+        return text
+    return _BOT_TOKEN.sub(lambda found: f"{found[1] or found[2] or ''}***", text)
 
 
 def scalar(value: object) -> Scalar:

@@ -5,7 +5,8 @@ from typing import Any
 
 import aiohttp
 
-from perftrace.integrations.patching import Undo, is_wanted, patch, path_of
+from perftrace.core.values import masked
+from perftrace.integrations.patching import Undo, is_wanted, patch
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.propagation import HEADER
 
@@ -63,7 +64,7 @@ async def _started(
         return
     url = request.url
     attributes: dict[str, object] = {
-        "http.request.method": request.method, "url.path": path_of(url.path), "server.address": url.host or "",
+        "http.request.method": request.method, "url.path": masked(url.path), "server.address": url.host or "",
     }  # fmt: skip
     context.block = block = operation(f"{request.method} {url.host}", attributes=attributes)
     handle = block.begin()  # never current: where no second callback comes, nothing is left behind

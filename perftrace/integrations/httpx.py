@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 
 from perftrace.core.record import Operation
-from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, path_of
+from perftrace.core.values import masked
+from perftrace.integrations.patching import Undo, all_of, is_wanted, patch
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.propagation import HEADER, inject
 
@@ -63,7 +64,7 @@ async def _send_async(
 def _traced(request: httpx.Request) -> Iterator[tuple[Operation, Callable[[str, object], None], Any]]:
     """Make the operation; return its handle, what takes httpcore's events, and the user's own function for them."""
     url = request.url
-    attributes = {"http.request.method": request.method, "url.path": path_of(url.path), "server.address": url.host}
+    attributes = {"http.request.method": request.method, "url.path": masked(url.path), "server.address": url.host}
     asked = request.extensions.get("trace")
     with operation(f"{request.method} {url.host}", attributes=attributes) as handle:
         is_new = HEADER not in request.headers

@@ -311,6 +311,7 @@ TEXTS = Texts(
         lost_at_exit="the sink {sink} did not end in time: {count} events are lost",
         logger_disabled="the logger {logger} is disabled, so no line is written (logging.config does that unless "
         "disable_existing_loggers is False); stats() counts what is lost",
+        unread="the integration could not read something, and goes on without ({what}: {why}); stats() counts it",
         receiver="the receiver {url}: {what} ({why}); what is lost is counted in stats()",
         file_full="the file {path} has reached {size} MB: what comes now is not written, only counted in stats()",
     ),

@@ -238,6 +238,7 @@ class WarningTexts(NamedTuple):
     queue_free: str
     lost_at_exit: str
     logger_disabled: str
+    unread: str
     receiver: str
     file_full: str
 

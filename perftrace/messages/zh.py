@@ -294,6 +294,7 @@ TEXTS = Texts(
         lost_at_exit="输出 {sink} 没有按时结束: 丢失 {count} 个事件",
         logger_disabled="日志记录器 {logger} 被停用，不再写出任何行（logging.config 默认如此，"
         "除非 disable_existing_loggers 为 False）；丢失的数量见 stats()",
+        unread="集成有一项无法读取，略过继续（{what}: {why}）；计入 stats()",
         receiver="接收端 {url}: {what}（{why}）；丢失的记录计入 stats()",
         file_full="文件 {path} 已达上限 {size} MB，此后的记录不再写入，只计入 stats()",
     ),

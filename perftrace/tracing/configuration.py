@@ -64,6 +64,8 @@ class Stats(TypedDict):
     """Checkpoints beyond the 10,000 that an operation keeps."""
     misplaced: int
     """Blocks that were left in another task or context than they were entered in."""
+    unread: int
+    """Names, keys and the like that an integration could not read; it went on without."""
     reentrant: int
     """Operations and checkpoints inside a sink's own call, which are not traced."""
 
@@ -133,6 +135,7 @@ def stats() -> Stats:
         "overflowed_checkpoints": tracer.overflowed_checkpoints,
         "misplaced": tracer.misplaced,
         "reentrant": tracer.reentrant,
+        "unread": tracer.unread,
     }
 
 

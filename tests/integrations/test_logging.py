@@ -74,3 +74,43 @@ def test_structlog_events_carry_the_operation(records):
     assert f'"trace_id": "{handle.trace_id}"' in line
     assert '"operation": "buy"' in line
     assert '"span_id": "own"' in line
+
+
+@pytest.mark.parametrize("name", ["operation", "operation_id", "trace_id", "span_id"])
+def test_what_the_application_puts_there_wins(name):
+    """A log call breaks for nothing; by the factory, and by the filter."""
+    kept = []
+    logger = logging.Logger("app")
+    handler = logging.Handler()
+    handler.emit = kept.append
+    handler.addFilter(OperationFilter())
+    logger.addHandler(handler)
+    perftrace.instrument("logging")
+    try:
+        with perftrace.operation("a") as handle:
+            logger.warning("x", extra={name: "mine", "other": 1})
+            perftrace.uninstrument("logging")
+            logger.warning("x", extra={name: "mine"})
+    finally:
+        perftrace.uninstrument("logging")
+    ids = {
+        "operation": "a",
+        "operation_id": handle.operation_id,
+        "trace_id": handle.trace_id,
+        "span_id": handle.span_id,
+    }
+    for record in kept:
+        assert {field: getattr(record, field) for field in ids} == {**ids, name: "mine"}
+    assert kept[0].other == 1
+
+
+def test_an_extra_that_makes_no_sense_fails_as_before():
+    """With Python's own error."""
+    logger = logging.Logger("app")
+    logger.addHandler(logging.NullHandler())
+    perftrace.instrument("logging")
+    try:
+        with pytest.raises(KeyError, match="overwrite 'message'"):
+            logger.warning("x", extra={"message": 1, "trace_id": 2})
+    finally:
+        perftrace.uninstrument("logging")
