@@ -49,6 +49,11 @@ def is_wanted() -> bool:
     return tracer.live and not _quiet.get()
 
 
+def is_quiet() -> bool:
+    """Report whether what happens here is traced by another integration, or is no work."""
+    return _quiet.get()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Make no operations of the requests in a block: long polling is no work."""
@@ -57,6 +62,17 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _quiet.reset(token)
+
+
+def be_quiet() -> Undo:
+    """Make no operations from here on until what is returned is called, in the same context."""
+    token = _quiet.set(True)
+
+    def speak_again() -> None:
+        with suppress(ValueError):  # in another context, which never was quiet
+            _quiet.reset(token)
+
+    return speak_again
 
 
 @contextmanager

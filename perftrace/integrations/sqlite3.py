@@ -2,10 +2,17 @@
 
 import functools
 import sqlite3
+import sqlite3.dbapi2
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
-from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
+import wrapt
+
+from perftrace.integrations.guard import guarded
+from perftrace.integrations.patching import Undo, all_of, is_quiet, is_wanted, patch, quiet
+from perftrace.integrations.statements import statement_name
 from perftrace.tracing.blocks import operation
 
 
@@ -13,10 +20,30 @@ def install() -> Undo:
     """Patch `sqlite3.connect`: it makes connections, of subclasses too, whose statements and commits are traced.
 
     An operation such as `sql SELECT` takes until SQLite has the first row; further rows are found as they are fetched.
+    Below aiosqlite, which runs statements in a thread of its own, they belong to the operation that awaits them.
     """
     global _is_on  # noqa: PLW0603  # the connections that were made look at it
     _is_on = True
-    return all_of(patch(sqlite3, "connect", _connect), _stop)
+    wrapt.register_post_import_hook(_carry_into_threads, "aiosqlite")
+    return all_of(patch(sqlite3, "connect", _connect), patch(sqlite3.dbapi2, "connect", _connect), _stop)
+
+
+_has_hook: set[int] = set()
+"""Modules of aiosqlite that carry contexts."""
+
+
+def _carry_into_threads(aiosqlite: Any) -> None:
+    """Let each statement run in a copy of the context that awaits it."""
+    if id(aiosqlite) in _has_hook:
+        return
+    _has_hook.add(id(aiosqlite))
+
+    def execute(wrapped: Any, connection: Any, args: Any, kwargs: Any) -> Any:
+        if not (_is_on and args and callable(args[0])):
+            return wrapped(*args, **kwargs)
+        return wrapped(partial(copy_context().run, args[0]), *args[1:], **kwargs)
+
+    guarded("aiosqlite", lambda: patch(aiosqlite.Connection, "_execute", execute), None)
 
 
 _is_on = False
@@ -30,7 +57,8 @@ def _stop() -> None:
 
 def _connect(wrapped: Callable[..., Any], module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     factory = kwargs.get("factory", sqlite3.Connection)
-    if len(args) > 5 or not isinstance(factory, type):  # given by its place, or a function: theirs to decide
+    # A factory that is given by its place, or a function: theirs to decide.
+    if is_quiet() or len(args) > 5 or not isinstance(factory, type):
         return wrapped(*args, **kwargs)
     return wrapped(*args, **{**kwargs, "factory": _traced_connection(factory)})
 
@@ -42,10 +70,9 @@ def _statement(method: str) -> Callable[..., Any]:
         untraced = getattr(super(self.traced_class, self), method)
         if not _is_on or not is_wanted() or not isinstance(sql, str):
             return untraced(sql, *args, **kwargs)
-        words = sql.split(None, 1)
         attributes = {"db.system.name": "sqlite", "db.query.text": sql, "db.many": method != "execute"}
         # Quiet: a subclass may run it by another traced method.
-        with operation(f"sql {words[0].upper() if words else '?'}", attributes=attributes), quiet():
+        with operation(statement_name(sql), attributes=attributes), quiet():
             return untraced(sql, *args, **kwargs)
 
     run.__name__ = method

@@ -1,6 +1,7 @@
 """The redis clients on a server in memory; on a real one in `tests/peers`."""
 
 import asyncio
+import contextlib
 
 import fakeredis
 import pytest
@@ -76,3 +77,55 @@ def test_nothing_is_traced_without_wish(clients, off):
             off()
             assert run() == ([b"secret", 1], None)
         assert records == []
+
+
+@pytest.fixture
+def client():
+    """Give an instrumented client."""
+    instrument("redis")
+    with fakeredis.FakeRedis() as client:
+        yield client
+    uninstrument("redis")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["GET user:1"], "redis GET"), ([b"GET", "user:1"], "redis GET"), (["get", b"user:1"], "redis GET"),
+        ([b"SET", b"user:1", "secret"], "redis SET"), (["CONFIG GET", "user:1"], "redis CONFIG"),
+        (["user:1"], "redis (unnamed)"), ([7], "redis (unnamed)"),
+    ],
+)  # fmt: skip
+def test_a_name_is_the_commands_alone(client, command, name):
+    """Text or bytes, in one or in parts; what is no command has a name that says so."""
+    with capture() as records, contextlib.suppress(Exception):
+        client.execute_command(*command)
+    assert [record.name for record in records] == [name]
+    assert "user" not in str(records[0].attributes)
+
+
+def test_reads_that_wait_are_no_work(client):
+    """By the option, not by a stream or a group of that name."""
+    client.xgroup_create("s", "BLOCK", mkstream=True)
+    with capture() as records:
+        client.xread({"s": "$"}, block=5)
+        client.xreadgroup("BLOCK", "c", {"s": ">"}, block=5)
+        assert records == []
+        client.xread({"block": "0"})
+        client.xreadgroup("BLOCK", "block", {"s": ">"}, count=1)
+    assert [record.name for record in records] == ["redis XREAD", "redis XREADGROUP"]
+
+
+def test_a_lock_that_somebody_else_was_faster_with_is_no_failure(client):
+    """The next try is how it works; any other error is one."""
+    with capture() as records, client.pipeline() as pipe:
+        pipe.watch("counter")
+        pipe.multi()
+        pipe.set("counter", 2)
+        client.set("counter", 3)
+        with pytest.raises(redis.WatchError):
+            pipe.execute()
+        with pytest.raises(redis.ResponseError):
+            client.lpush("counter", 1)
+    found = [(record.name, record.outcome) for record in records]
+    assert found[-2:] == [("redis pipeline", "ok"), ("redis LPUSH", "error")]
