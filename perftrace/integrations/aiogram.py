@@ -60,8 +60,10 @@ class AiogramTracing:
     def watch(self, bot: aiogram.Bot) -> Undo:
         """Trace the API calls of a bot, and note when its long polling receives updates."""
         middleware = self._on_request
-        bot.session.middleware.register(middleware)
         self._is_watching = True
+        if middleware in bot.session.middleware:  # of a session that bots share: each call is traced once
+            return lambda: None
+        bot.session.middleware.register(middleware)
         return lambda: bot.session.middleware.unregister(middleware)
 
     async def _on_update(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:

@@ -1,13 +1,12 @@
 """taskiq: an operation for each task that a worker runs, in its sender's trace, its time in the broker first."""
 
+from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import Any
 
 import taskiq
 
-from perftrace.core.block import Block
-from perftrace.core.record import Operation
-from perftrace.integrations.patching import Undo, is_wanted, patch
+from perftrace.integrations.patching import Undo, is_wanted, no_operation, patch
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 from perftrace.tracing.propagation import HEADER, extract, inject
@@ -15,7 +14,8 @@ from perftrace.tracing.propagation import HEADER, extract, inject
 SENT_AT = "perftrace_sent_at"
 """The label with the moment at which a message was sent: nanoseconds of the sender's clock since 1970."""
 
-_running: ContextVar[tuple[Block, Operation] | None] = ContextVar("perftrace_taskiq", default=None)
+_running: ContextVar[tuple[tuple[str, ExitStack], ...]] = ContextVar("perftrace_taskiq", default=())
+"""The tasks that run here, each with its id; a broker may run one in place, inside of another."""
 
 
 class PerftraceMiddleware(taskiq.TaskiqMiddleware):
@@ -46,31 +46,30 @@ class PerftraceMiddleware(taskiq.TaskiqMiddleware):
             waited = (tracer.clock.wall_ns() - int(sent_at)) / 1e9
             if waited < 0:
                 attributes["taskiq.clock_ahead"] = True
-        block = operation(
-            message.task_name,
-            parent=extract({HEADER: message.labels.get(HEADER)}),
-            attributes=attributes,
-            queued=max(0.0, waited),
-        )
-        _running.set((block, block.__enter__()))
+        parent = extract({HEADER: message.labels.get(HEADER)})
+        block = operation(message.task_name, parent=parent, attributes=attributes, queued=max(0.0, waited))
+        stack = ExitStack()
+        stack.enter_context(no_operation())  # what happens to be current in a worker has not sent the task
+        stack.enter_context(block)
+        _running.set((*_running.get(), (message.task_id, stack)))
         return message
 
     def on_error(
         self, message: taskiq.TaskiqMessage, result: taskiq.TaskiqResult[Any], exception: BaseException
     ) -> None:
         """End it as failed; `NoResultError` is no failure."""
-        self._end(None if isinstance(exception, taskiq.NoResultError) else exception)
+        self._end(message, None if isinstance(exception, taskiq.NoResultError) else exception)
 
     def post_execute(self, message: taskiq.TaskiqMessage, result: taskiq.TaskiqResult[Any]) -> None:
         """End it."""
-        self._end(None)
+        self._end(message, None)
 
     @staticmethod
-    def _end(error: BaseException | None) -> None:
+    def _end(message: taskiq.TaskiqMessage, error: BaseException | None) -> None:
         running = _running.get()
-        if running is not None:
-            _running.set(None)
-            running[0].__exit__(None if error is None else type(error), error, None)
+        if running and running[-1][0] == message.task_id:  # else it has ended, as failed
+            _running.set(running[:-1])
+            running[-1][1].__exit__(None if error is None else type(error), error, None)
 
 
 def install() -> Undo:

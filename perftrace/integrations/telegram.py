@@ -4,15 +4,20 @@ from contextvars import ContextVar
 from typing import Any
 
 import telegram
-from telegram.ext import Application, ApplicationHandlerStop, BaseHandler
+from telegram.ext import Application, ApplicationHandlerStop, BaseHandler, Job
 from telegram.request import BaseRequest
 
+from perftrace.core.record import Operation
+from perftrace.core.values import plain
+from perftrace.integrations.guard import UNNAMED, guarded
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
 from perftrace.integrations.telegram_updates import UpdateLog, current, name_of
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
+_job: ContextVar[tuple[Any, Operation] | None] = ContextVar("perftrace_telegram_job", default=None)
+"""The job that runs, and its operation."""
 _is_polling: ContextVar[bool] = ContextVar("perftrace_is_polling", default=False)
 
 
@@ -22,7 +27,9 @@ class TelegramTracing:
     An operation is named by its handler's callback; its key is the user's id. It begins when the update was received
     and read, by polling or webhook; the time from there to the handler is the segment `queue`. Attributes are those of
     aiogram's integration. In a `ConversationHandler` the handler of its state is the operation: waiting for the user's
-    answer is no work. API calls are operations such as `telegram.sendMessage`; long polling is none.
+    answer is no work. A job of the `JobQueue` is an operation of its own, named by its callback, in a trace of its own
+    that is linked to the handler that scheduled it. API calls are operations such as `telegram.sendMessage`; long
+    polling is none.
 
     application: whose handlers are traced; None means all of the process. API calls are traced of all.
     late_after: seconds after which an update that came by webhook is `telegram.late`.
@@ -41,6 +48,8 @@ class TelegramTracing:
             patch(Application, "process_update", self._on_taking),
             patch(BaseHandler, "handle_update", self._on_update),
             patch(BaseRequest, "post", self._on_request),
+            patch(Job, "run", self._on_job),
+            patch(Application, "process_error", self._on_job_error),
         )
 
     def _on_receipt(self, wrapped: Any, owner: Any, args: Any, kwargs: Any) -> Any:
@@ -100,6 +109,27 @@ class TelegramTracing:
             finally:
                 handle.annotate(**delivery.late_mark(self._late_after))
         raise stopped
+
+    async def _on_job(self, wrapped: Any, job: Any, args: Any, kwargs: Any) -> Any:
+        """Make the operation of a job: its own trace, linked to the handler that scheduled it, if there is one."""
+        application = args[0] if args else kwargs.get("application")
+        if not is_wanted() or not (self._application is None or application is self._application):
+            return await wrapped(*args, **kwargs)
+        name = guarded("telegram: job", lambda: name_of(job.callback) or str(job.name), f"job {UNNAMED}")
+        async with operation(name, detached=True, attributes={"telegram.type": "job"}) as handle:
+            token = _job.set((job, handle))
+            try:
+                return await wrapped(*args, **kwargs)
+            finally:
+                _job.reset(token)
+
+    async def _on_job_error(self, wrapped: Any, application: Any, args: Any, kwargs: Any) -> Any:
+        """Note that a job has failed: its error goes to the application's handlers of errors, not to its caller."""
+        running = _job.get()
+        error = args[1] if len(args) > 1 else kwargs.get("error")
+        if running is not None and kwargs.get("job") is running[0] and error is not None:
+            running[1].fail(f"{type(error).__name__}: {plain(error)}")
+        return await wrapped(*args, **kwargs)
 
     async def _on_request(self, wrapped: Any, owner: object, args: Any, kwargs: Any) -> Any:
         """Make the operation around an API call."""

@@ -57,7 +57,7 @@ def test_statements_of_aiosqlite_belong_to_the_handler_that_awaits_them():
                 with perftrace.operation("handler"):
                     await connection.execute("insert into t values (1)")
                     async with connection.execute("select * from t") as rows:
-                        assert await rows.fetchall() == [(1,)]
+                        assert [*await rows.fetchall()] == [(1,)]
                     await connection.commit()
                 await connection.execute("select 2")
             return records
@@ -89,9 +89,9 @@ def test_sqlalchemys_statements_are_traced_once_whatever_runs_them():
     assert texts.count("select 1") == 2
     assert texts.count("select nothing from nowhere") == 1
     with capture() as records:
-        connection = sqlite3.connect(":memory:")
-        connection.execute("select 3")
-        connection.close()
+        bare = sqlite3.connect(":memory:")
+        bare.execute("select 3")
+        bare.close()
     assert [record.name for record in records] == ["sql SELECT"]  # nobody is quiet after an error
 
 

@@ -121,3 +121,52 @@ def test_nothing_is_added_without_wish(off):
         result = send(broker, "resize", 1)
     assert [r for r in records if r.name == "resize"] == []
     assert SENT_AT not in result.labels
+
+
+def test_tasks_that_run_in_place_end_each_by_itself():
+    """One inside of another; nothing is current afterwards, and the next is nobody's child."""
+    broker = taskiq.InMemoryBroker(await_inplace=True)
+    broker.add_middlewares(PerftraceMiddleware())
+
+    @broker.task("inner")
+    async def inner(fails):
+        perftrace.checkpoint("inside")
+        if fails:
+            raise ValueError("planted")
+
+    @broker.task("outer")
+    async def outer():
+        await inner.kiq(False)
+        await inner.kiq(True)
+        perftrace.checkpoint("after")
+
+    @broker.task("other")
+    async def other():
+        pass
+
+    async def main():
+        await broker.startup()
+        await outer.kiq()
+        assert perftrace.current_operation() is None
+        await other.kiq()
+        await broker.shutdown()
+
+    with capture() as records:
+        asyncio.run(main())
+    first, second, around, last = records
+    assert [record.name for record in records] == ["inner", "inner", "outer", "other"]
+    assert [record.outcome for record in records] == ["ok", "error", "ok", "ok"]
+    assert [c.name for c in around.checkpoints] == ["queue", "after"]
+    assert {first.parent_id, second.parent_id} == {around.span_id}
+    assert (last.parent_id, last.trace_id != around.trace_id) == (None, True)
+
+
+def test_a_task_of_nobody_is_no_child_of_what_is_current_in_the_worker():
+    """Its message says whose it is."""
+    message = taskiq.TaskiqMessage(task_id="1", task_name="resize", labels={}, args=[1], kwargs={})
+    middleware = PerftraceMiddleware()
+    with capture() as records, perftrace.operation("worker"):
+        middleware.pre_execute(message)
+        middleware.post_execute(message, None)
+        assert perftrace.current_operation().name == "worker"
+    assert (records[0].name, records[0].parent_id, records[0].link) == ("resize", None, None)

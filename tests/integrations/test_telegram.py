@@ -231,3 +231,43 @@ def test_without_a_sink_or_uninstrumented_the_bot_runs_as_ever(serve, off):
         off()
         play(serve(telegram([message(1, "hi")])), 1, MessageHandler(filters.TEXT, on_any))
     assert (seen, records) == ([("hi", 1)], [])
+
+
+def test_a_job_is_an_operation_of_its_own(serve):
+    """Linked to the handler that scheduled it, as often as it runs; a failure is its own; by hand it is nobody's."""
+    instrument("telegram")
+    ran = []
+
+    async def remind(context):
+        ran.append(context.job.name)
+        await context.bot.send_message(5, "drink water")
+
+    async def broken(context):
+        ran.append(context.job.name)
+        raise ValueError("planted")
+
+    async def subscribe(update, context):
+        context.job_queue.run_repeating(remind, 0.05, first=0.01)
+        context.job_queue.run_once(broken, 0.01)
+        while len(ran) < 4:
+            await asyncio.sleep(0.01)
+
+    async def on_error(update, context):
+        assert isinstance(context.error, ValueError)
+
+    def prepare(application):
+        application.add_error_handler(on_error)
+
+    with capture() as records, perftrace.operation("main"):
+        url = serve(telegram([message(1, "/subscribe")]))
+        play(url, 1, MessageHandler(filters.ALL, subscribe), prepare=prepare)
+    handler = next(record for record in records if record.name == "subscribe")
+    jobs = [record for record in records if record.name == "remind"]
+    (failed,) = (record for record in records if record.name == "broken")
+    sent = [record for record in records if record.name == "telegram.sendMessage"]
+    assert len(jobs) >= 3
+    assert {job.link for job in (*jobs, failed)} == {perftrace.Link(handler.trace_id, handler.span_id)}
+    assert len({record.trace_id for record in (handler, failed, *jobs)}) == 2 + len(jobs)
+    assert {record.parent_id for record in sent} <= {job.span_id for job in jobs}
+    assert (failed.outcome, failed.error) == ("error", "ValueError: planted")
+    assert all(job.outcome == "ok" for job in jobs[:2])
