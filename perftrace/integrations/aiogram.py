@@ -1,7 +1,7 @@
 """aiogram 3: an operation for each update that a handler takes, with its time in the queue; one for each API call."""
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiogram
@@ -10,8 +10,9 @@ from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import TelegramObject, Update
 
+from perftrace.integrations.handler_names import HandlerNames
 from perftrace.integrations.patching import Undo, all_of, patch, quiet
-from perftrace.integrations.telegram_updates import UpdateLog, current, name_of
+from perftrace.integrations.telegram_updates import UpdateLog, current
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 
@@ -48,11 +49,12 @@ class AiogramTracing:
         Middlewares that are registered later run inside the operation.
         """
         received, undos = self._on_update, []
+        names = HandlerNames("aiogram", lambda: _handlers_of(dispatcher))
         dispatcher.update.outer_middleware.register(received)
         undos.append(lambda: dispatcher.update.outer_middleware.unregister(received))
         for kind, observer in dispatcher.observers.items():
             if kind not in ("update", "error"):
-                middleware = functools.partial(self._on_event, kind)
+                middleware = functools.partial(self._on_event, kind, names)
                 observer.middleware.register(middleware)
                 undos.append(functools.partial(observer.middleware.unregister, middleware))
         return all_of(*undos)
@@ -76,7 +78,9 @@ class AiogramTracing:
         finally:
             current.reset(token)
 
-    async def _on_event(self, kind: str, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+    async def _on_event(
+        self, kind: str, names: HandlerNames, handler: Handler, event: TelegramObject, data: dict[str, Any]
+    ) -> Any:
         """Make the operation around a handler."""
         update, delivery = data.get("event_update"), current.get()
         if not self._is_on or not tracer.live or not isinstance(update, Update) or delivery is None:
@@ -84,7 +88,7 @@ class AiogramTracing:
         user = data.get("event_from_user")
         date = getattr(event, "edit_date", None) or getattr(event, "date", None)
         block = operation(
-            name_of(getattr(data.get("handler"), "callback", None)) or kind,
+            names.of(getattr(data.get("handler"), "callback", None), kind),
             key=None if user is None else user.id,
             attributes={
                 "telegram.update_id": update.update_id, "telegram.type": kind, **delivery.attributes(date),
@@ -116,6 +120,14 @@ class AiogramTracing:
             return answer
         async with operation(f"telegram.{type(method).__name__}"):
             return await make_request(bot, method)
+
+
+def _handlers_of(dispatcher: aiogram.Dispatcher) -> Iterator[object]:
+    """Return all handlers of a dispatcher and of the routers in it."""
+    for router in dispatcher.chain_tail:
+        for observer in router.observers.values():
+            for handler in observer.handlers:
+                yield handler.callback
 
 
 def install() -> Undo:

@@ -1,17 +1,19 @@
 """python-telegram-bot 22: an operation for each handler of an update, its time in the queue; one for each API call."""
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import telegram
-from telegram.ext import Application, ApplicationHandlerStop, BaseHandler, Job
+from telegram.ext import Application, ApplicationHandlerStop, BaseHandler, ConversationHandler, Job
 from telegram.request import BaseRequest
 
 from perftrace.core.record import Operation
 from perftrace.core.values import plain
-from perftrace.integrations.guard import UNNAMED, guarded
+from perftrace.integrations.handler_names import HandlerNames
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
-from perftrace.integrations.telegram_updates import UpdateLog, current, name_of
+from perftrace.integrations.telegram_updates import UpdateLog, current
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 
@@ -39,6 +41,8 @@ class TelegramTracing:
         self._application = application
         self._late_after = late_after
         self._receipts = UpdateLog()
+        self._names: WeakKeyDictionary[object, HandlerNames] = WeakKeyDictionary()
+        """By application."""
 
     def install(self) -> Undo:
         """Patch python-telegram-bot; return what takes that away again."""
@@ -92,7 +96,7 @@ class TelegramTracing:
         date = None if message is None or update.callback_query else message.edit_date or message.date
         kind = next((name for name in telegram.Update.ALL_TYPES if getattr(update, name, None) is not None), "update")
         block = operation(
-            name_of(handler.callback) or kind,
+            self._names_of(application).of(handler.callback, kind),
             key=None if user is None else user.id,
             attributes={
                 "telegram.update_id": update.update_id, "telegram.type": kind,
@@ -110,12 +114,19 @@ class TelegramTracing:
                 handle.annotate(**delivery.late_mark(self._late_after))
         raise stopped
 
+    def _names_of(self, application: object) -> HandlerNames:
+        names = self._names.get(application)
+        if names is None:
+            whose = ref(application)
+            names = self._names[application] = HandlerNames("telegram", lambda: _handlers_of(whose()))
+        return names
+
     async def _on_job(self, wrapped: Any, job: Any, args: Any, kwargs: Any) -> Any:
         """Make the operation of a job: its own trace, linked to the handler that scheduled it, if there is one."""
         application = args[0] if args else kwargs.get("application")
         if not is_wanted() or not (self._application is None or application is self._application):
             return await wrapped(*args, **kwargs)
-        name = guarded("telegram: job", lambda: name_of(job.callback) or str(job.name), f"job {UNNAMED}")
+        name = self._names_of(application).of(job.callback, "job")
         async with operation(name, detached=True, attributes={"telegram.type": "job"}) as handle:
             token = _job.set((job, handle))
             try:
@@ -138,6 +149,18 @@ class TelegramTracing:
             return await wrapped(*args, **kwargs)
         async with operation(f"telegram.{url.rpartition('/')[2]}"):
             return await wrapped(*args, **kwargs)
+
+
+def _handlers_of(application: Any) -> Iterator[object]:
+    """Return all handlers of an application, those of conversations too."""
+    waiting = [handler for group in application.handlers.values() for handler in group]
+    while waiting:
+        handler = waiting.pop(0)
+        if isinstance(handler, ConversationHandler):
+            states = (inner for group in handler.states.values() for inner in group)
+            waiting += [*handler.entry_points, *states, *handler.fallbacks]
+        else:
+            yield handler.callback
 
 
 def install() -> Undo:

@@ -1,6 +1,5 @@
 """What Telegram's updates tell of themselves, whichever library takes them: their wait, their repetition, their age."""
 
-import functools
 from collections import OrderedDict
 from contextvars import ContextVar
 from datetime import datetime
@@ -73,10 +72,3 @@ class UpdateLog:
         if len(self._taken) > MAX_SEEN:
             self._taken.popitem(last=False)
         return delivery
-
-
-def name_of(callback: object) -> str:
-    """Name a handler by its function or class; empty where it has no name."""
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    return str(getattr(callback, "__name__", ""))
