@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from perftrace.cli.parser import Commands, Parser, os_error
+from perftrace.cli.common import os_error
+from perftrace.cli.parser import Commands, Parser
 from perftrace.formats.languages import chosen_language
 from perftrace.messages import TEXTS, Language, Message, in_language
 

@@ -1,15 +1,13 @@
 """What the commands share that read sources: records, and what is told of the reading."""
 
 import argparse
+import errno
 import importlib.util
 import os
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from perftrace.analysis.filters import RecordFilter, parse_condition, parse_time
 from perftrace.cli.parser import Commands, Parser, argument
@@ -74,6 +72,10 @@ class _Progress:
     """Shows on standard error how much has been read, from the first second on."""
 
     def __init__(self, files: Sequence[str]) -> None:
+        # A terminal's alone: elsewhere commands begin without it.
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
         sizes = [os.path.getsize(file) for file in files if os.path.isfile(file)]
         # Nothing refreshes it by itself: a thread would be in the way of the processes that read.
         self._progress = Progress(
@@ -175,3 +177,10 @@ def needs_numpy(options: argparse.Namespace) -> bool:
         return True
     complain(options, Message("needs_numpy", command=options.command))
     return False
+
+
+def os_error(error: BaseException) -> object:
+    """Return what an error of the system says without its number and its file; any other as it is."""
+    if isinstance(error, FileNotFoundError) and error.errno == errno.ENOENT and not isinstance(error.strerror, Message):
+        return Message("not_found")
+    return (isinstance(error, OSError) and error.strerror) or error

@@ -17,10 +17,11 @@ from perftrace.cli.common import (
     language_of,
     nothing_left,
     open_source,
+    os_error,
     report_read_errors,
     selection_of,
 )
-from perftrace.cli.parser import Commands, os_error
+from perftrace.cli.parser import Commands
 from perftrace.core.record import Record
 from perftrace.formats import chrome, jsonl, otlp, otlp_json, otlp_proto, speedscope
 from perftrace.messages import TEXTS, Message

@@ -12,10 +12,11 @@ from perftrace.cli.common import (
     language_of,
     nothing_left,
     open_source,
+    os_error,
     report_read_errors,
     selection_of,
 )
-from perftrace.cli.parser import Commands, argument, os_error
+from perftrace.cli.parser import Commands, argument
 from perftrace.core.sink import Sink
 from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Message

@@ -1,7 +1,6 @@
 """The parser of the command line, whose texts come in each language."""
 
 import argparse
-import errno
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from perftrace.messages import TEXTS, Language, Message, in_language
+from perftrace.messages import TEXTS, Language, in_language
 from perftrace.messages.texts import HelpTexts
 
 Run = Callable[[argparse.Namespace], int]
@@ -102,10 +101,3 @@ def argument(parse: Callable[[str], Any], language: Language) -> Callable[[str],
             raise argparse.ArgumentTypeError(in_language(error, language)) from None
 
     return parsed
-
-
-def os_error(error: BaseException) -> object:
-    """Return what an error of the system says without its number and its file; any other as it is."""
-    if isinstance(error, FileNotFoundError) and error.errno == errno.ENOENT and not isinstance(error.strerror, Message):
-        return Message("not_found")
-    return (isinstance(error, OSError) and error.strerror) or error

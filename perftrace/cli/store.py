@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from perftrace.cli.common import complain, language_of
-from perftrace.cli.parser import Commands, argument, os_error
+from perftrace.cli.common import complain, language_of, os_error
+from perftrace.cli.parser import Commands, argument
 from perftrace.messages import Message
 from perftrace.store.compaction import compact
 from perftrace.store.integrity import check

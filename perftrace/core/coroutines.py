@@ -5,6 +5,7 @@ import sys
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import copy_context
+from operator import attrgetter
 from typing import Any
 
 from perftrace.core.run import CallDetails, OperationSpec, Run
@@ -184,20 +185,10 @@ class TimedCoroutine(Coroutine[Any, Any, Any]):
             raise RuntimeError("coroutine is being awaited already")
         return steps
 
-    def send(self, value: Any) -> Any:
-        """Run to the next suspension."""
-        return self.steps.send(value)
-
-    def throw(self, *exception: Any) -> Any:
-        """Raise an exception at the suspension and run on to the next one."""
-        try:
-            return self.steps.throw(*exception)
-        finally:
-            del exception  # as in `send` of its steps
-
-    def close(self) -> None:
-        """End the body where it stands; one that never started makes no record."""
-        self.steps.close()
+    # The methods of its steps as they are: no frame of its own between a task and the body.
+    send: Any = property(attrgetter("steps.send"), doc="Run to the next suspension.")
+    throw: Any = property(attrgetter("steps.throw"), doc="Raise an exception at the suspension and run on to the next.")
+    close: Any = property(attrgetter("steps.close"), doc="End the body where it stands; unstarted it makes no record.")
 
     def __getattr__(self, name: str) -> Any:
         if name == "steps":  # not filled in: it was made by hand

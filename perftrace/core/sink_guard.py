@@ -145,11 +145,8 @@ class SinkGuard:
 
     def start(self, name: Literal["flush", "close"], deadline: float) -> "Ending":
         """Begin to flush or to close the sink, in a thread of its own if it does anything there."""
-        if overrides(self.sink, "flush") or overrides(self.sink, name):
-            self._ending = Ending(partial(self._all_written, name), deadline, self._ending)
-        else:
-            self._ending = Ending(None, deadline, None)
-            self._ending.is_whole = self._nothing_lost()
+        is_busy = overrides(self.sink, "flush") or overrides(self.sink, name)
+        self._ending = Ending(partial(self._all_written, name), deadline, self._ending, in_thread=is_busy)
         return self._ending
 
     def _nothing_lost(self) -> bool:
@@ -184,24 +181,24 @@ class Ending:
     The thread is a bare one, as what `threading` locks might be held where a signal handler flushes.
     """
 
-    def __init__(self, call: Callable[[float], bool] | None, deadline: float, former: "Ending | None") -> None:
+    def __init__(
+        self, call: Callable[[float], bool], deadline: float, former: "Ending | None", *, in_thread: bool
+    ) -> None:
         """Begin.
 
-        call: takes the seconds left; None where there is nothing to do. former: that of the same sink before, which
-        has to be over first.
+        call: takes the seconds left; returns whether all was written. former: that of the same sink before, which has
+        to be over first. in_thread: whether it may take time.
         """
-        self.is_whole: bool | None = None
-        """Whether all was written; None while it is not over."""
+        self.is_over: bool = False
+        """Whether the sink has come back."""
         self._call, self._deadline = call, deadline
-        self._former = None if former is None or former.is_over() else former
+        self._former = former if in_thread and former is not None and not former.is_over else None
+        self._is_whole = False
         self._interrupt: KeyboardInterrupt | None = None
-        self._is_over = call is None
-        if self._former is None and call is not None:
+        if not in_thread:
+            self._run()
+        elif self._former is None:
             self._start()
-
-    def is_over(self) -> bool:
-        """Return whether the sink has come back."""
-        return self._is_over
 
     def _start(self) -> None:
         self._former = None
@@ -213,16 +210,16 @@ class Ending:
 
     def _run(self) -> None:
         try:
-            self.is_whole = self._call is None or self._call(max(0.0, self._deadline - time.monotonic()))
+            self._is_whole = self._call(max(0.0, self._deadline - time.monotonic()))
         except KeyboardInterrupt as error:
             self._interrupt = error
         finally:
-            self._is_over = True
+            self.is_over = True
 
     def wait(self) -> bool:
         """Wait until it is over or its time is up; return whether all was written."""
-        while not self._is_over:
-            if self._former is not None and self._former.is_over():
+        while not self.is_over:
+            if self._former is not None and self._former.is_over:
                 self._start()
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -230,7 +227,7 @@ class Ending:
             time.sleep(min(left, 0.001))
         if self._interrupt is not None:
             raise self._interrupt
-        return bool(self.is_whole)
+        return self._is_whole
 
 
 def end_all(guards: Iterable[SinkGuard], name: Literal["flush", "close"], timeout: float) -> bool:

@@ -158,7 +158,6 @@ for end, marks, lines in ((perftrace.flush, "f", 5), (perftrace.shutdown, "fc", 
     assert good.ended == marks
     assert written() == lines
     trace(2)
-    time.sleep(0)
 """
     )
 
