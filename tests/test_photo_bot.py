@@ -36,6 +36,7 @@ def test_the_planted_bottlenecks_are_named_and_whatever_goes_wrong_is_told(tmp_p
     finally:
         for bot in bots.values():
             bot.kill()
+            bot.communicate()
 
 
 def start(how, folder):

@@ -71,7 +71,7 @@ async def take(request: Request) -> Response:
         return JSONResponse({"error": f"job, callback and feature are needed; feature is one of {list(FEATURES)}"}, 400)
     number = faults.next_job()
     if faults.hangs(number):
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
     if faults.fails(number):
         return JSONResponse({"error": "out of paper"}, 500)
     task = asyncio.create_task(make_picture(number, job, feature, photo, callback))
