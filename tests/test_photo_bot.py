@@ -14,11 +14,11 @@ RUN = Path(__file__).parent.parent / "docs" / "examples" / "photo_bot" / "run.py
 USERS = 24
 PLANTED = {"button_click": "check_state", "confirm_generation": "download", "call_studio": "build"}
 FLOWS = {
-    "button_click": ["queue", "check_state", "dispatch", "handle"],
-    "photo_message": ["queue", "schedule", "get_user", "photo_info", "check_state", "choose_feature"],
+    "button_click": ["queue", "dispatch", "check_state", "look_up", "handle"],
+    "photo_message": ["queue", "dispatch", "schedule", "get_user", "photo_info", "check_state", "choose_feature"],
     "confirm_generation": [
-        "queue", "get_user", "check_credits", "file_id", "take_credit", "download", "call_api", "save_job",
-        "clear_state",
+        "queue", "dispatch", "get_user", "check_credits", "file_id", "take_credit", "download", "call_api",
+        "save_job", "clear_state",
     ],
     "call_studio": ["build", "send", "receive", "parse"],
     "studio_callback": ["parse", "validate", "hand_over"],

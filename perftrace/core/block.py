@@ -1,5 +1,6 @@
 """A block: an operation whose beginning and end stand in the code, or come from callbacks."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 from perftrace.core.record import Operation, handle_of
@@ -15,20 +16,24 @@ class Block:
     counted as late and does nothing.
     """
 
-    __slots__ = ("_around", "_details", "_parent", "_queued_ns", "_run", "_spec", "_token")
+    __slots__ = ("_around", "_details", "_parent", "_past", "_run", "_spec", "_token")
 
     def __init__(
         self,
         spec: OperationSpec,
         details: CallDetails,
         parent: Run | RemoteParent | None = None,
-        queued_ns: int | None = None,
+        past: Sequence[tuple[str, int]] = (),
     ) -> None:
-        """Make a block; parent: in place of what is current at its beginning. queued_ns: see `operation`."""
+        """Make a block.
+
+        parent: in place of what is current at its beginning.
+        past: what it went through before it was begun here: names of segments and their nanoseconds.
+        """
         self._spec = spec
         self._details = details
         self._parent = parent
-        self._queued_ns = queued_ns
+        self._past = past
         self._run: Run | None = None
         self._token: CurrentToken | None = None
         self._around: Run | None = None
@@ -37,11 +42,19 @@ class Block:
     def begin(self) -> Operation:
         """Begin the operation; return its handle."""
         tracer: Tracer = self._spec.tracer
-        around = get_current()
-        parent = around if around is tracer.null_run else self._parent or around
-        self._run = run = tracer.begin(self._spec, self._details, parent, thread.token, self._queued_ns or 0)
-        if self._queued_ns is not None:
-            run.reach("queue", "", {})
+        around, chosen, past = get_current(), self._parent, self._past
+        details = self._details
+        if past and chosen is None and isinstance(around, Run) and not self._spec.detached:
+            # No part of it: an operation does not begin before the one that it runs in, whose time would count twice.
+            waits = {f"{name}_s": round(ns / 1e9, 6) for name, ns in past}
+            details, past = details._replace(attributes={**(details.attributes or {}), **waits}), ()
+        parent = around if around is tracer.null_run else chosen or around
+        ago_ns = sum(ns for _, ns in past)
+        self._run = run = tracer.begin(self._spec, details, parent, thread.token, ago_ns, is_chosen=chosen is not None)
+        reached = 0
+        for name, ns in past:
+            reached += ns
+            run.reach(name, "", {}, reached)
         return handle_of(run)
 
     def __call__(self, function: object) -> NoReturn:
@@ -99,6 +112,44 @@ class Block:
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.__exit__(kind, error, traceback)
+
+
+class UnnamedBlock(Block):
+    """A block whose name is not known at its beginning: what runs in it belongs to it all the same.
+
+    Sinks hear of it once it is named. One that never is leaves no record.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing has begun inside it that still runs here."""
+        return self._run is not None and get_current() is self._run
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it has its name."""
+        return bool(self._spec.name)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether anything belongs to it: an operation inside, a checkpoint, an attribute."""
+        run = self._run
+        return run is not None and bool(run.ids or run.details.attributes or len(run.checkpoints) > len(self._past))
+
+    def become(self, named: Block) -> Operation:
+        """Take name, key, texts and attributes of a block that was not begun; return the handle."""
+        handle = self.handle
+        self._spec, self._details = named._spec, named._details  # noqa: SLF001  # of its own kind
+        self._spec.tracer.name(self._run, self._spec, self._details)
+        return handle
+
+    def end(self, error: BaseException | None = None, outcome: Outcome | None = None) -> None:
+        """End it, unless it has ended already or has no name."""
+        run = self._run
+        if self.is_named and run is not None and run.duration_ns is None:
+            super().end(error, outcome)
 
 
 class DisabledBlock(Block):

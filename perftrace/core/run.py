@@ -45,6 +45,7 @@ class OperationSpec:
     """What all runs of one decoration have in common; never changed once made."""
 
     name: str
+    """Empty as long as it is not known: sinks hear of the run once it is."""
     key_name: str | None = None
     slow_ns: int | None = None
     """From this duration on a run is slow; None: never."""
@@ -172,23 +173,28 @@ class Run:
             around.inner_ns += step
         self.running_on = None
 
-    def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> float | None:
-        """Mark a moment; return the seconds since the start, or None if it has ended, which is counted."""
+    def reach(
+        self, name: str, description: str, attributes: Mapping[str, object], at_ns: int | None = None
+    ) -> float | None:
+        """Mark a moment; return the seconds since the start, or None if it has ended, which is counted.
+
+        at_ns: since the start, in place of now.
+        """
         tracer = self.spec.tracer
         if self.duration_ns is not None:
             tracer.late += 1
             return None
-        elapsed = tracer.now() - self.begun_ns
+        elapsed = tracer.now() - self.begun_ns if at_ns is None else at_ns
         name, description = plain(name), plain(description)
         kept = attributes_of(attributes) if attributes else NO_ATTRIBUTES
         if len(self.checkpoints) < MAX_CHECKPOINTS:
             self.checkpoints.append((name, description, elapsed, kept))  # type: ignore[attr-defined]
         else:
             tracer.overflowed_checkpoints += 1
-        if tracer.on_reached is not None:
+        if tracer.on_reached is not None and self.spec.name:
             operation_id = self.operation_id or self.make_operation_id()
             tracer.on_reached(Reached(operation_id, name, description, elapsed, self.start, kept))
-        return elapsed / 1e9  # type: ignore[no-any-return]
+        return elapsed / 1e9
 
     def annotate(self, attributes: Mapping[str, object]) -> None:
         """Add attributes; counted where it has ended."""
@@ -216,9 +222,11 @@ class Run:
         return self.ids
 
     def make_operation_id(self) -> str:
-        """Make the id that log lines show, which nobody has asked for yet."""
+        """Make the id that log lines show, which nobody has asked for yet; kept once the operation has a name."""
         _, span = self.ids or self.make_ids()
-        self.operation_id = made = make_operation_id(self.spec.name, self.details.key, span)
+        made = make_operation_id(self.spec.name, self.details.key, span)
+        if self.spec.name:
+            self.operation_id = made
         return made
 
 

@@ -24,8 +24,11 @@ from perftrace.core.run import (
 )
 from perftrace.core.sink import Sink
 from perftrace.core.sink_guard import Hook, SinkGuard, overrides
-from perftrace.core.values import NO_ATTRIBUTES, TEXT_LIMIT, Outcome, masked, plain
+from perftrace.core.values import NO_ATTRIBUTES, TEXT_LIMIT, Outcome, attributes_of, masked, plain
 
+LONG_AFTER_NS = 1_000_000_000
+"""From this long after its parent's end on, what begins is a trace of its own, with a link: the round of a loop that
+a handler started, a job that it scheduled."""
 NO_TEXT = ""
 """The description of a checkpoint that has none: told by identity, which costs less than a comparison."""
 
@@ -79,7 +82,7 @@ class NullRun(Run):
 
     __slots__ = ()
 
-    def reach(self, name: str, description: str, attributes: Mapping[str, object]) -> None:
+    def reach(self, name: str, description: str, attributes: Mapping[str, object], at_ns: int | None = None) -> None:
         """Count it."""
         self.spec.tracer.reentrant += 1
 
@@ -254,10 +257,13 @@ class Tracer:
         parent: Run | RemoteParent | None,
         thread: ThreadName,
         ago_ns: int = 0,
+        *,
+        is_chosen: bool = False,
     ) -> Run:
         """Start an operation below `parent`; the caller makes it current.
 
-        spec: its tracer is this one. thread: the running one. ago_ns: how long ago it began.
+        spec: its tracer is this one; where its name is empty, `name` tells of it later. thread: the running one.
+        ago_ns: how long ago it began. is_chosen: whether the user named the parent, whenever that ended.
         """
         # Filled in here, past a constructor of its own: one call less, of three.
         run = Run()
@@ -275,14 +281,15 @@ class Tracer:
                 return self.null_run
             is_remote = isinstance(parent, RemoteParent)
             trace, span = parent.ids or parent.make_ids()
-            if spec.detached:
+            ended = None if is_remote or is_chosen else parent.duration_ns  # type: ignore[union-attr]
+            if spec.detached or (ended is not None and self.now() - parent.begun_ns - ended >= LONG_AFTER_NS):  # type: ignore[union-attr]
                 run.parent_context = ParentContext(0, None, (trace, span), True)
             else:
                 run.parent_context = _new_tuple(ParentContext, (trace, span, None, is_remote))
                 if not is_remote:
                     # A block holds no thread: what runs inside it is part of whatever runs around it.
                     run.accounts_to = parent.accounts_to if parent.spec.is_block else parent  # type: ignore
-        if self.eager_ids:
+        if self.eager_ids and spec.name:
             run.make_ids()
         # Asking for the loop costs 3.11 a system call, 0.15 µs: first a look where this thread's last task was. And
         # asking for the loop before the task: current_task() raises where there is no loop, which costs 1 µs.
@@ -302,14 +309,31 @@ class Tracer:
         if ago_ns:
             run.start -= ago_ns
             run.begun_ns -= ago_ns
-        if self.on_started is not None:
-            trace, span = run.ids or run.make_ids()
-            operation_id, (key, description, _, _) = run.operation_id or run.make_operation_id(), details
-            context = run.parent_context
-            parent_id = None if context is None or context.parent is None else f"{context.parent:016x}"
-            event = operation_id, spec.name, description, key, f"{trace:032x}", f"{span:016x}", parent_id, run.start
-            self.on_started(_new_tuple(Started, event))
+        if self.on_started is not None and spec.name:
+            self.tell_start(run)
         return run
+
+    def tell_start(self, run: Run) -> None:
+        """Hand the beginning of an operation to the sinks that want it."""
+        trace, span = run.ids or run.make_ids()
+        operation_id, (key, description, _, _) = run.operation_id or run.make_operation_id(), run.details
+        context = run.parent_context
+        parent_id = None if context is None or context.parent is None else f"{context.parent:016x}"
+        event = operation_id, run.spec.name, description, key, f"{trace:032x}", f"{span:016x}", parent_id, run.start
+        self.on_started(_new_tuple(Started, event))  # type: ignore[misc]
+
+    def name(self, run: Run, spec: OperationSpec, details: CallDetails) -> None:
+        """Name an operation that began without a name, and tell the sinks what they have not heard of it."""
+        if run is self.null_run:
+            return
+        attributes = {**(details.attributes or NO_ATTRIBUTES), **(run.details.attributes or NO_ATTRIBUTES)}
+        run.spec, run.details = spec, details._replace(attributes=attributes_of(attributes) if attributes else None)
+        if self.on_started is not None:
+            self.tell_start(run)
+        if self.on_reached is not None:
+            operation_id = run.operation_id or run.make_operation_id()
+            for name, description, elapsed, kept in run.checkpoints:
+                self.on_reached(Reached(operation_id, name, description, elapsed, run.start, kept))
 
     def finish(self, run: Run, error: BaseException | None = None, outcome: Outcome | None = None) -> Record | None:
         """Finish an operation, hand its record to the sinks and return it; None where it has ended already.
@@ -382,7 +406,7 @@ class Tracer:
                 read_clock = self.now  # not called as a method: a slot is found faster as an attribute
                 elapsed = read_clock() - run.begun_ns
                 checkpoints.append((name, description, elapsed, NO_ATTRIBUTES))
-                if self.on_reached is not None:
+                if self.on_reached is not None and run.spec.name:
                     operation_id = run.operation_id or run.make_operation_id()
                     event = (operation_id, name, description, elapsed, run.start, NO_ATTRIBUTES)
                     self.on_reached(_new_tuple(Reached, event))

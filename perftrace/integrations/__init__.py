@@ -8,7 +8,18 @@ import wrapt
 
 from perftrace.integrations.patching import Undo
 
-PACKAGES = ("aiogram", "aiohttp", "httpx", "logging", "redis", "sqlalchemy", "sqlite3", "taskiq", "telegram")
+PACKAGES = (
+    "aiogram",
+    "aiohttp",
+    "apscheduler",
+    "httpx",
+    "logging",
+    "redis",
+    "sqlalchemy",
+    "sqlite3",
+    "taskiq",
+    "telegram",
+)
 """What `instrument` knows: packages that are patched when they are imported, each by the file of this folder."""
 _installed: dict[str, Undo] = {}
 

@@ -1,8 +1,10 @@
 """aiogram 3: an operation for each update that a handler takes, with its time in the queue; one for each API call."""
 
 import functools
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import aiogram
 from aiogram.client.session.middlewares.base import NextRequestMiddlewareType
@@ -10,9 +12,12 @@ from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import TelegramObject, Update
 
+from perftrace.core.block import Block, UnnamedBlock
+from perftrace.core.record import Operation
+from perftrace.integrations.guard import guarded
 from perftrace.integrations.handler_names import HandlerNames
 from perftrace.integrations.patching import Undo, all_of, patch, quiet
-from perftrace.integrations.telegram_updates import UpdateLog, current
+from perftrace.integrations.telegram_updates import Delivery, UpdateLog, update_block
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 
@@ -23,12 +28,18 @@ class AiogramTracing:
     """Traces the updates of dispatchers and the API calls of bots.
 
     An operation is named by its handler; its key is the user's id. It begins when the update was received: by the
-    answer to `getUpdates` where the bot is watched, else when the dispatcher gets it; the time from there to the
-    handler is the segment `queue`. Attributes: `telegram.update_id`, `telegram.delay_s` (from the message's own
-    date, by Telegram's clock, in whole seconds, to its receipt; never negative), `telegram.clock_ahead` where that
-    clock is ahead of this one, `telegram.redelivered` where the same update came before, `telegram.late` where an
-    update that came by webhook (to a bot that is watched) was at work for longer than `late_after` seconds: Telegram
-    has given up by then, unless the webhook answers before its handler ends.
+    answer to `getUpdates` where the bot is watched, else when the dispatcher gets it. The segment `queue` lasts until
+    the dispatcher takes it, `dispatch` until the handler runs: middlewares and filters, whose own operations belong to
+    the update. Where a middleware is an operation that the handler runs in, the update is one around both, named by its
+    kind, such as `(message)`; so is an update that no handler takes (`telegram.unhandled`), if anything in it was
+    traced or it failed. Updates are traces of their own, linked to what polls; below the request of a webhook that
+    waits for them they belong to that.
+
+    Attributes: `telegram.update_id`, `telegram.type`, `telegram.delay_s` (from the message's own date, by Telegram's
+    clock, in whole seconds, to its receipt; never negative), `telegram.clock_ahead` where that clock is ahead of this
+    one, `telegram.redelivered` where the same update came before, `telegram.late` where an update that came by webhook
+    (to a bot that is watched) was at work for longer than `late_after` seconds: Telegram has given up by then, unless
+    the webhook answers before its handler ends.
 
     API calls are operations such as `telegram.SendMessage`; long polling is not work, and none.
     """
@@ -69,41 +80,42 @@ class AiogramTracing:
         return lambda: bot.session.middleware.unregister(middleware)
 
     async def _on_update(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Note the receipt of an update, unless long polling did."""
+        """Make the operation of an update, which its handler is to name."""
         if not self._is_on or not tracer.live or not isinstance(event, Update):
             return await handler(event, data)
-        token = current.set(self._receipts.take(event.update_id, is_polled=not self._is_watching))
+        delivery = self._receipts.take(event.update_id, is_polled=not self._is_watching)
+        block = update_block(delivery.queue, is_own=delivery.is_polled and self._is_watching)
+        work, error = _Work(event, delivery, block), None
+        block.__enter__()
+        token = _work.set(work)
         try:
             return await handler(event, data)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            current.reset(token)
+            _work.reset(token)
+            if not block.is_named and (error is not None or block.is_asked_for):
+                block.become(work.whole(data, **{"telegram.unhandled": True}))
+            block.__exit__(type(error), error, None)
 
     async def _on_event(
         self, kind: str, names: HandlerNames, handler: Handler, event: TelegramObject, data: dict[str, Any]
     ) -> Any:
-        """Make the operation around a handler."""
-        update, delivery = data.get("event_update"), current.get()
-        if not self._is_on or not tracer.live or not isinstance(update, Update) or delivery is None:
+        """Run a handler in the operation of its update, which has its name from here on."""
+        work = _work.get()
+        if not self._is_on or not tracer.live or work is None or data.get("event_update") is not work.update:
             return await handler(event, data)
-        user = data.get("event_from_user")
-        date = getattr(event, "edit_date", None) or getattr(event, "date", None)
-        block = operation(
-            names.of(getattr(data.get("handler"), "callback", None), kind),
-            key=None if user is None else user.id,
-            attributes={
-                "telegram.update_id": update.update_id, "telegram.type": kind, **delivery.attributes(date),
-            },
-            queued=delivery.waited(),
-        )  # fmt: skip
+        name = names.of(getattr(data.get("handler"), "callback", None), kind)
         skipped: SkipHandler | None = None
-        async with block as handle:
+        with work.handled_by(name, kind, event, data) as handle:
             try:
                 return await handler(event, data)
             except SkipHandler as skip:  # no failure: the next handler takes it
                 handle.annotate(**{"telegram.skipped": True})
                 skipped = skip
             finally:
-                handle.annotate(**delivery.late_mark(self._late_after))
+                handle.annotate(**work.delivery.late_mark(self._late_after))
         raise skipped
 
     async def _on_request(
@@ -120,6 +132,55 @@ class AiogramTracing:
             return answer
         async with operation(f"telegram.{type(method).__name__}"):
             return await make_request(bot, method)
+
+
+class _Work(NamedTuple):
+    """An update that is at work, and its operation."""
+
+    update: Update
+    delivery: Delivery
+    block: UnnamedBlock
+
+    def named(self, name: str, kind: str, event: object, data: Mapping[str, Any], **attributes: object) -> Block:
+        """Make a block of what is known of the update."""
+        user = data.get("event_from_user")
+        date = getattr(event, "edit_date", None) or getattr(event, "date", None)
+        known = {"telegram.update_id": self.update.update_id, "telegram.type": kind, **self.delivery.attributes(date)}
+        return operation(name, key=None if user is None else user.id, attributes={**known, **attributes})
+
+    def whole(self, data: Mapping[str, Any], **attributes: object) -> Block:
+        """Make a block of the update where no handler gives its name."""
+        kind = guarded("aiogram: update", lambda: self.update.event_type, "update")
+        event = getattr(self.update, kind, None)
+        return self.named(f"({kind})", kind, event, data, **attributes)
+
+    @contextmanager
+    def handled_by(self, name: str, kind: str, event: object, data: Mapping[str, Any]) -> Iterator[Operation]:
+        """Let a handler run in its operation."""
+        named, block, delivery = self.named(name, kind, event, data), self.block, self.delivery
+        if block.is_named:  # another handler had it and passed it on
+            next_block = update_block(delivery.queue, delivery.dispatch(), is_own=True)
+            with next_block as handle:
+                next_block.become(named)
+                yield handle
+            return
+        if not block.is_current:  # a middleware is an operation of its own, which the handler is part of
+            block.become(self.whole(data))
+            with named as handle:
+                yield handle
+            return
+        handle = block.become(named)
+        handle.checkpoint("dispatch")
+        try:
+            yield handle
+        except BaseException as error:
+            block.end(error)
+            raise
+        block.end()
+
+
+_work: ContextVar[_Work | None] = ContextVar("perftrace_aiogram_update", default=None)
+"""The update whose middlewares, filters and handlers run."""
 
 
 def _handlers_of(dispatcher: aiogram.Dispatcher) -> Iterator[object]:

@@ -1,18 +1,38 @@
 """Puts wrappers around other packages' functions, and takes them away again; what integrations share."""
 
+import pkgutil
+from asyncio import current_task
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import wrapt
 
-from perftrace.core.tracer import reset_current, set_current
+from perftrace.core.run import Run
+from perftrace.core.tracer import get_current, reset_current, set_current
 from perftrace.tracing.configuration import tracer
 
+if TYPE_CHECKING:
+    _FunctionWrapper: TypeAlias = wrapt.FunctionWrapper[..., Any]
+else:
+    _FunctionWrapper = wrapt.FunctionWrapper
 Undo = Callable[[], None]
 """Takes away what was installed."""
 _quiet: ContextVar[bool] = ContextVar("perftrace_quiet", default=False)
+
+
+class _Patched(_FunctionWrapper):
+    """A function with a wrapper around it; pickled and copied by its name, as the original."""
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return pkgutil.resolve_name, (f"{self.__module__}:{self.__qualname__}",)
+
+    def __copy__(self) -> "_Patched":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "_Patched":
+        return self
 
 
 def patch(owner: Any, name: str, wrapper: Callable[..., Any]) -> Undo:
@@ -22,7 +42,7 @@ def patch(owner: Any, name: str, wrapper: Callable[..., Any]) -> Undo:
     """
     is_on = True
     original = owner.__dict__[name]
-    ours = wrapt.FunctionWrapper(original, wrapper, enabled=lambda: is_on)
+    ours = _Patched(original, wrapper, enabled=lambda: is_on)
     setattr(owner, name, ours)
 
     def undo() -> None:
@@ -73,6 +93,22 @@ def be_quiet() -> Undo:
             _quiet.reset(token)
 
     return speak_again
+
+
+def is_called_by_current() -> bool:
+    """Report whether the operation that is current waits for what runs here.
+
+    Servers and dispatchers make tasks of their own for what comes from outside; they inherit what was current where
+    the server was started, which does not wait for any of them.
+    """
+    run = get_current()
+    if not isinstance(run, Run) or run.duration_ns is not None:
+        return False
+    try:
+        task = current_task()
+    except RuntimeError:  # no event loop
+        task = None
+    return run.task == (None if task is None else task.get_name())
 
 
 @contextmanager

@@ -11,15 +11,19 @@ from telegram.request import BaseRequest
 
 from perftrace.core.record import Operation
 from perftrace.core.values import plain
+from perftrace.integrations import job_origins
+from perftrace.integrations.guard import guarded
 from perftrace.integrations.handler_names import HandlerNames
-from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
-from perftrace.integrations.telegram_updates import UpdateLog, current
+from perftrace.integrations.patching import Undo, all_of, is_wanted, no_operation, patch, quiet
+from perftrace.integrations.telegram_updates import Delivery, UpdateLog, update_block
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 _job: ContextVar[tuple[Any, Operation] | None] = ContextVar("perftrace_telegram_job", default=None)
 """The job that runs, and its operation."""
+_delivery: ContextVar[Delivery | None] = ContextVar("perftrace_telegram_update", default=None)
+"""The update whose handlers run."""
 _is_polling: ContextVar[bool] = ContextVar("perftrace_is_polling", default=False)
 
 
@@ -27,11 +31,12 @@ class TelegramTracing:
     """Traces the handlers of applications, and the API calls of bots.
 
     An operation is named by its handler's callback; its key is the user's id. It begins when the update was received
-    and read, by polling or webhook; the time from there to the handler is the segment `queue`. Attributes are those of
-    aiogram's integration. In a `ConversationHandler` the handler of its state is the operation: waiting for the user's
-    answer is no work. A job of the `JobQueue` is an operation of its own, named by its callback, in a trace of its own
-    that is linked to the handler that scheduled it. API calls are operations such as `telegram.sendMessage`; long
-    polling is none.
+    and read, by polling or webhook; the segment `queue` lasts until the application takes it, `dispatch` until the
+    handler runs: filters, and handlers of earlier groups. It is a trace of its own, linked to what the application was
+    started in. Attributes are those of aiogram's integration. In a `ConversationHandler` the handler of its state is
+    the operation: waiting for the user's answer is no work. A job of the `JobQueue` is an operation of its own, named
+    by its callback, in a trace of its own that is linked to the handler that scheduled it. API calls are operations
+    such as `telegram.sendMessage`; long polling is none.
 
     application: whose handlers are traced; None means all of the process. API calls are traced of all.
     late_after: seconds after which an update that came by webhook is `telegram.late`.
@@ -47,6 +52,7 @@ class TelegramTracing:
     def install(self) -> Undo:
         """Patch python-telegram-bot; return what takes that away again."""
         return all_of(
+            _watch_jobs(),
             patch(telegram.Update, "de_json", self._on_receipt),
             patch(telegram.Bot, "get_updates", self._on_polling),
             patch(Application, "process_update", self._on_taking),
@@ -78,34 +84,29 @@ class TelegramTracing:
         if not tracer.live or not isinstance(update, telegram.Update):
             await wrapped(*args, **kwargs)
             return
-        token = current.set(self._receipts.take(update.update_id, is_polled=True))
+        token = _delivery.set(self._receipts.take(update.update_id, is_polled=True))
         try:
             await wrapped(*args, **kwargs)
         finally:
-            current.reset(token)
+            _delivery.reset(token)
 
     async def _on_update(self, wrapped: Any, handler: Any, args: Any, kwargs: Any) -> Any:
         """Make the operation around a handler."""
         arguments = dict(zip(("update", "application"), args, strict=False)) | kwargs
         update, application = arguments.get("update"), arguments.get("application")
-        delivery = current.get()
+        delivery = _delivery.get()
         is_ours = self._application is None or application is self._application
         if delivery is None or not is_ours or not is_wanted() or not isinstance(update, telegram.Update):
             return await wrapped(*args, **kwargs)
         user, message = update.effective_user, update.effective_message
         date = None if message is None or update.callback_query else message.edit_date or message.date
         kind = next((name for name in telegram.Update.ALL_TYPES if getattr(update, name, None) is not None), "update")
-        block = operation(
-            self._names_of(application).of(handler.callback, kind),
-            key=None if user is None else user.id,
-            attributes={
-                "telegram.update_id": update.update_id, "telegram.type": kind,
-                **delivery.attributes(date),
-            },
-            queued=delivery.waited(),
-        )  # fmt: skip
+        attributes = {"telegram.update_id": update.update_id, "telegram.type": kind, **delivery.attributes(date)}
+        name = self._names_of(application).of(handler.callback, kind)
+        block = update_block(delivery.queue, delivery.dispatch())
         stopped: ApplicationHandlerStop | None = None
-        async with block as handle:
+        with block as handle:
+            block.become(operation(name, key=None if user is None else user.id, attributes=attributes))
             try:
                 return await wrapped(*args, **kwargs)
             except ApplicationHandlerStop as stop:  # no failure: it keeps the update from other handlers
@@ -127,7 +128,9 @@ class TelegramTracing:
         if not is_wanted() or not (self._application is None or application is self._application):
             return await wrapped(*args, **kwargs)
         name = self._names_of(application).of(job.callback, "job")
-        async with operation(name, detached=True, attributes={"telegram.type": "job"}) as handle:
+        origin = guarded("telegram: job", lambda: job_origins.origin_of(job.job.id), None)
+        block = operation(name, detached=True, parent=origin, attributes={"telegram.type": "job"})
+        with no_operation(), block as handle:  # what is current woke the queue up, perhaps for another job
             token = _job.set((job, handle))
             try:
                 return await wrapped(*args, **kwargs)
@@ -149,6 +152,15 @@ class TelegramTracing:
             return await wrapped(*args, **kwargs)
         async with operation(f"telegram.{url.rpartition('/')[2]}"):
             return await wrapped(*args, **kwargs)
+
+
+def _watch_jobs() -> Undo:
+    """Note who schedules jobs; without APScheduler there are none."""
+    try:
+        from apscheduler.schedulers.base import BaseScheduler
+    except ImportError:
+        return lambda: None
+    return job_origins.watch(BaseScheduler)
 
 
 def _handlers_of(application: Any) -> Iterator[object]:

@@ -1,10 +1,12 @@
 """What Telegram's updates tell of themselves, whichever library takes them: their wait, their repetition, their age."""
 
 from collections import OrderedDict
-from contextvars import ContextVar
 from datetime import datetime
 from typing import NamedTuple
 
+from perftrace.core.block import UnnamedBlock
+from perftrace.core.run import NO_DETAILS, OperationSpec
+from perftrace.integrations.patching import is_called_by_current
 from perftrace.tracing.configuration import tracer
 
 MAX_SEEN = 10_000
@@ -12,17 +14,24 @@ MAX_SEEN = 10_000
 
 
 class Delivery(NamedTuple):
-    """An update on its way to its handlers."""
+    """An update that a dispatcher has taken, on its way to its handlers."""
 
     mono_ns: int
     """When it was received."""
+    taken_ns: int
+    """When the dispatcher took it, by the same clock."""
     is_polled: bool
     is_again: bool
     """Whether the same update was handled before."""
 
-    def waited(self) -> float:
-        """Return the seconds since the receipt."""
-        return (tracer.clock.monotonic_ns() - self.mono_ns) / 1e9
+    @property
+    def queue(self) -> tuple[str, int]:
+        """The segment from the receipt to the dispatcher."""
+        return "queue", self.taken_ns - self.mono_ns
+
+    def dispatch(self) -> tuple[str, int]:
+        """Return the segment from the dispatcher to here: middlewares and filters."""
+        return "dispatch", tracer.clock.monotonic_ns() - self.taken_ns
 
     def attributes(self, date: object) -> dict[str, object]:
         """Return what is out of the ordinary in it, and how long Telegram held it.
@@ -33,7 +42,7 @@ class Delivery(NamedTuple):
         if isinstance(date, datetime):
             date = date.timestamp()
         if isinstance(date, int | float):
-            delay = tracer.clock.wall_ns() / 1e9 - self.waited() - date
+            delay = tracer.clock.wall_ns() / 1e9 - self._age() - date
             attributes["telegram.delay_s"] = round(max(0.0, delay), 3)
             if delay < 0:
                 attributes["telegram.clock_ahead"] = True
@@ -44,11 +53,22 @@ class Delivery(NamedTuple):
 
         late_after: the seconds that Telegram waits for an answer, about a minute, before it delivers an update again.
         """
-        return {"telegram.late": True} if not self.is_polled and self.waited() > late_after else {}
+        return {"telegram.late": True} if not self.is_polled and self._age() > late_after else {}
+
+    def _age(self) -> float:
+        """Return the seconds since the receipt."""
+        return (tracer.clock.monotonic_ns() - self.mono_ns) / 1e9
 
 
-current: ContextVar[Delivery | None] = ContextVar("perftrace_delivery", default=None)
-"""The update whose handlers run."""
+def update_block(*past: tuple[str, int], is_own: bool = False) -> UnnamedBlock:
+    """Make the operation of an update whose handler is not known yet.
+
+    It is a trace of its own, linked to what is current, unless that waits for it, as the request of a webhook does.
+
+    past: its segments so far. is_own: a trace of its own whatever is current.
+    """
+    detached = is_own or not is_called_by_current()
+    return UnnamedBlock(OperationSpec("", detached=detached, is_block=True, tracer=tracer), NO_DETAILS, past=past)
 
 
 class UpdateLog:
@@ -66,8 +86,9 @@ class UpdateLog:
 
     def take(self, update_id: int, *, is_polled: bool) -> Delivery:
         """Process an update by its handlers; one whose receipt was not noted counts as received just now."""
-        receipt = self._waiting.pop(update_id, None) or (tracer.clock.monotonic_ns(), is_polled)
-        delivery = Delivery(*receipt, is_again=update_id in self._taken)
+        now = tracer.clock.monotonic_ns()
+        received, is_polled = self._waiting.pop(update_id, (now, is_polled))
+        delivery = Delivery(received, now, is_polled, is_again=update_id in self._taken)
         self._taken[update_id] = None
         if len(self._taken) > MAX_SEEN:
             self._taken.popitem(last=False)

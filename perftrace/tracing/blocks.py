@@ -35,7 +35,8 @@ def operation(
     attributes: what it is to be kept with, by name.
     parent: the operation that it belongs to, in place of the current one: a handle, or what `extract`
         read from another process; None means the current one, if any.
-    queued: seconds that it waited in a queue before: they are part of its duration, up to a checkpoint `queue`.
+    queued: seconds that it waited in a queue before: they are part of its duration, up to a checkpoint `queue`. Inside
+        of an operation that is current they are no part of it, but its attribute `queue_s`.
     """
     texts = plain(description), None if done is None else plain(done)
     is_asked = is_true(enabled) if callable(enabled) else bool(enabled)
@@ -46,7 +47,8 @@ def operation(
     details = CallDetails(None if key is None else plain(key), *texts, kept)
     if not is_asked:
         return DisabledBlock(spec, details)
-    return Block(spec, details, _parent(parent), None if queued is None else queued_ns(queued))
+    past = () if queued is None else (("queue", queued_ns(queued)),)
+    return Block(spec, details, _parent(parent), past)
 
 
 def _parent(parent: object) -> Run | RemoteParent | None:

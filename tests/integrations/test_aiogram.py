@@ -8,6 +8,7 @@ from typing import Any
 import aiogram
 import pytest
 from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.base import BaseSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.webhook.aiohttp_server import SimpleRequestHandler
@@ -86,13 +87,13 @@ def test_each_update_is_an_operation_named_by_its_handler(serve):
     first, second = sorted(
         (r for r in records if r.name == "on_text"), key=lambda r: r.start_mono + r.checkpoints[0].elapsed_ns
     )
-    assert [c.name for c in first.checkpoints] == ["queue", "seen"]
+    assert [c.name for c in first.checkpoints] == ["queue", "dispatch", "seen"]
     assert (first.key, told(first, "telegram.type")) == ("7", "message")
     # aiogram makes a task of each: which of them comes first is the event loop's affair.
     assert {told(first, "telegram.update_id"), told(second, "telegram.update_id")} == {1, 2}
     assert 2 <= told(first, "telegram.delay_s") < 20
-    # The other came in the same answer and waited while this one held the loop.
-    assert second.checkpoints[0].elapsed_ns > first.checkpoints[0].elapsed_ns + 15_000_000
+    # The other came in the same answer and waited while this one held the loop: in the queue or in middlewares.
+    assert second.checkpoints[1].elapsed_ns > first.checkpoints[1].elapsed_ns + 15_000_000
     sent = [r for r in records if r.name == "telegram.SendMessage"]
     assert {r.parent_id for r in sent} == {first.span_id, second.span_id}
     assert not [r for r in records if "GetUpdates" in r.name]
@@ -189,3 +190,142 @@ def test_updates_by_webhook_and_those_that_are_late(serve):
     assert slow.attributes["telegram.late"] is True
     assert "telegram.late" not in quick.attributes
     assert {r.name for r in records} == {"on_text", "on_click", "telegram.SendMessage"}
+
+
+class Silent(BaseSession):
+    """Answers every call at once."""
+
+    async def close(self):
+        pass
+
+    async def stream_content(self, *args, **kwargs):
+        yield b""
+
+    async def make_request(self, bot, method, timeout=None):
+        return True
+
+
+def feed(prepare, *updates, around=None):
+    """Hand updates to a dispatcher, one after the other; return the records."""
+
+    async def main():
+        dispatcher = aiogram.Dispatcher()
+        prepare(dispatcher)
+        bot = aiogram.Bot("42:TEST", session=Silent())
+        with perftrace.operation("main"):
+            for update in updates:
+                if around is None:
+                    await asyncio.create_task(dispatcher.feed_raw_update(bot, update))
+                else:
+                    await around(dispatcher.feed_raw_update(bot, update))
+
+    instrument("aiogram")
+    with capture() as records:
+        asyncio.run(main())
+    return {record.name: record for record in records}
+
+
+async def load_user(handler, event, data):
+    """Do what most bots do before any handler."""
+    perftrace.checkpoint("loading")
+    perftrace.annotate(premium=True)
+    async with perftrace.operation("load_user"):
+        pass
+    return await handler(event, data)
+
+
+async def timed_around(handler, event, data):
+    async with perftrace.operation("session"):
+        return await handler(event, data)
+
+
+async def failing(handler, event, data):
+    raise ValueError("no database")
+
+
+def with_middleware(middleware, text=True):
+    def prepare(dispatcher):
+        dispatcher.message.outer_middleware(middleware)
+
+        @dispatcher.message(aiogram.F.text == "hi")
+        async def on_text(message):
+            perftrace.checkpoint("seen")
+
+    return prepare
+
+
+def test_what_middlewares_do_belongs_to_the_update():
+    """Operations, checkpoints and attributes, though its name comes after them; the polling is linked, not a parent."""
+    records = feed(with_middleware(load_user), message(1, "hi"))
+    text = records["on_text"]
+    assert [c.name for c in text.checkpoints] == ["queue", "loading", "dispatch", "seen"]
+    assert (text.attributes["premium"], text.attributes["telegram.update_id"]) == (True, 1)
+    assert (records["load_user"].trace_id, records["load_user"].parent_id) == (text.trace_id, text.span_id)
+    assert (text.parent_id, text.link.span_id) == (None, records["main"].span_id)
+    assert text.trace_id != records["main"].trace_id
+
+
+def test_an_update_that_nobody_takes_is_kept_where_something_belongs_to_it():
+    """Named by its kind; with nothing in it, it is none."""
+    records = feed(with_middleware(load_user), message(1, "unknown"))
+    whole = records["(message)"]
+    assert set(records) == {"load_user", "(message)", "main"}
+    assert (whole.attributes["telegram.unhandled"], whole.key, whole.outcome) == (True, "7", "ok")
+    assert records["load_user"].parent_id == whole.span_id
+    assert set(feed(lambda dispatcher: None, message(2, "unknown"))) == {"main"}
+
+
+def test_an_update_fails_before_its_handler():
+    """It is told all the same."""
+
+    def prepare(dispatcher):
+        with_middleware(failing)(dispatcher)
+        dispatcher.errors()(on_error)
+
+    async def on_error(event):
+        return True
+
+    whole = feed(prepare, message(1, "hi"))["(message)"]
+    assert (whole.outcome, whole.error) == ("error", "no database")
+
+
+def test_a_middleware_that_the_handler_runs_in_counts_its_time_once():
+    """The update is around both; the handler begins when it does."""
+    records = feed(with_middleware(timed_around), message(1, "hi"))
+    whole, middleware, text = records["(message)"], records["session"], records["on_text"]
+    assert (text.parent_id, middleware.parent_id) == (middleware.span_id, whole.span_id)
+    assert [c.name for c in text.checkpoints] == ["seen"]
+    assert text.start_mono >= middleware.start_mono
+    assert [c.name for c in whole.checkpoints] == ["queue"]
+    assert "telegram.unhandled" not in whole.attributes
+
+
+def test_a_webhook_that_waits_for_its_update_is_its_parent():
+    """As the request is still at work then."""
+
+    @perftrace.timed(operation="POST /hook")
+    async def request(update):
+        await update
+
+    records = feed(with_middleware(load_user), message(1, "hi"), around=request)
+    assert records["on_text"].parent_id == records["POST /hook"].span_id
+    assert [c.name for c in records["on_text"].checkpoints] == ["loading", "dispatch", "seen"]
+
+
+def test_log_lines_name_an_update_by_its_handler(caplog):
+    """Also those of what was reached before its name was known."""
+    with caplog.at_level("INFO"):
+        perftrace.configure(sinks=["log"])
+        instrument("aiogram")
+
+        async def main():
+            dispatcher = aiogram.Dispatcher()
+            with_middleware(load_user)(dispatcher)
+            await dispatcher.feed_raw_update(aiogram.Bot("42:TEST", session=Silent()), message(1, "hi"))
+
+        asyncio.run(main())
+    lines = [r.getMessage() for r in caplog.records if "on_text_7_" in r.getMessage()]
+    assert len(lines) == 6
+    assert [any(f".{name}" in line for line in lines) for name in ("queue", "loading", "dispatch", "seen")] == [
+        True
+    ] * 4

@@ -87,7 +87,7 @@ def test_each_handler_is_an_operation_with_its_time_in_the_queue(serve):
     with capture() as records:
         play(url, 3, MessageHandler(filters.TEXT, on_text), CallbackQueryHandler(on_click))
     first, second = (r for r in records if r.name == "on_text")
-    assert [c.name for c in first.checkpoints] == ["queue", "seen"]
+    assert [c.name for c in first.checkpoints] == ["queue", "dispatch", "seen"]
     assert (first.key, first.attributes["telegram.type"], first.attributes["telegram.update_id"]) == ("7", "message", 1)
     delay: Any = first.attributes["telegram.delay_s"]
     assert 2 <= delay < 20

@@ -44,7 +44,7 @@ async def button_click(query: CallbackQuery, bot: Bot, database: Database) -> No
     checkpoint("check_state", "look how often the user was here", visits=visits)
     feature = (query.data or "").partition(":")[2]
     is_known = feature in FEATURES
-    checkpoint("dispatch", feature=feature)
+    checkpoint("look_up", feature=feature)
     if is_known:
         await database.choose(query.from_user.id, feature)
         await bot.send_message(query.from_user.id, f"Send me the photo for {feature}.")

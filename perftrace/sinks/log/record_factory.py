@@ -55,7 +55,7 @@ class RecordMaker:
         own["msg"] = line
         own["levelno"] = level
         own["levelname"] = logging.getLevelName(level)
-        own["created"] = time_ns / 1e9
+        own["created"] = _seconds(time_ns)
         own["msecs"] = time_ns // 1_000_000 % 1000 + 0.0
         own["relativeCreated"] = time_ns / 1e6 - self._beginning
         if logging.logThreads:
@@ -83,13 +83,18 @@ class RecordMaker:
     def _timed(self, record: LogRecord, time_ns: int) -> LogRecord:
         """Return a record another time."""
         beginning = record.created * 1000 - record.relativeCreated
-        record.created = time_ns / 1e9
+        record.created = _seconds(time_ns)
         record.msecs = time_ns // 1_000_000 % 1000 + 0.0
         record.relativeCreated = time_ns / 1e6 - beginning
         return record
 
     def _constructed(self, level: int, line: str) -> LogRecord:
         return self._logger.makeRecord(self._logger.name, level, *_PLACE, line, (), None, "(unknown function)")
+
+
+def _seconds(time_ns: int) -> float:
+    """Return a moment as seconds, in whole microseconds: of nanoseconds a float rounds up to the next second."""
+    return time_ns // 1000 / 1e6
 
 
 def _task_name() -> str | None:

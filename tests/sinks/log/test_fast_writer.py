@@ -5,7 +5,7 @@ import logging
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import perftrace
@@ -32,6 +32,7 @@ def by_the_handler(handler, level, line, moment):
     handler.handle(RECORDS.make(level, line, moment))
 
 
+@example(["%(asctime)s"], None, time.gmtime, "%s,%03d", [(logging.INFO, "", 9_999_999_999_999_999)])
 @given(
     st.lists(st.sampled_from(["%(asctime)s", "%(name)s", "%(levelname)-8s", "%(levelno)d", "%(message)s", "%%", "|"])),
     st.sampled_from([None, "%H:%M:%S", ""]),
