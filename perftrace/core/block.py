@@ -16,7 +16,7 @@ class Block:
     counted as late and does nothing.
     """
 
-    __slots__ = ("_around", "_details", "_parent", "_past", "_run", "_spec", "_token")
+    __slots__ = ("_around", "_details", "_parent", "_past", "_run", "_token", "spec")
 
     def __init__(
         self,
@@ -30,7 +30,8 @@ class Block:
         parent: in place of what is current at its beginning.
         past: what it went through before it was begun here: names of segments and their nanoseconds.
         """
-        self._spec = spec
+        self.spec = spec
+        """What is fixed of it."""
         self._details = details
         self._parent = parent
         self._past = past
@@ -41,16 +42,16 @@ class Block:
 
     def begin(self) -> Operation:
         """Begin the operation; return its handle."""
-        tracer: Tracer = self._spec.tracer
+        tracer: Tracer = self.spec.tracer
         around, chosen, past = get_current(), self._parent, self._past
         details = self._details
-        if past and chosen is None and isinstance(around, Run) and not self._spec.detached:
+        if past and chosen is None and isinstance(around, Run) and not self.spec.detached:
             # No part of it: an operation does not begin before the one that it runs in, whose time would count twice.
             waits = {f"{name}_s": round(ns / 1e9, 6) for name, ns in past}
             details, past = details._replace(attributes={**(details.attributes or {}), **waits}), ()
         parent = around if around is tracer.null_run else chosen or around
         ago_ns = sum(ns for _, ns in past)
-        self._run = run = tracer.begin(self._spec, details, parent, thread.token, ago_ns, is_chosen=chosen is not None)
+        self._run = run = tracer.begin(self.spec, details, parent, thread.token, ago_ns, is_chosen=chosen is not None)
         reached = 0
         for name, ns in past:
             reached += ns
@@ -59,7 +60,7 @@ class Block:
 
     def __call__(self, function: object) -> NoReturn:
         """Raise TypeError: a block is no decorator."""
-        name = self._spec.name
+        name = self.spec.name
         raise TypeError(
             f"operation({name!r}) is a block: write `with operation({name!r}):`, or decorate with @timed({name!r})"
         )
@@ -68,13 +69,13 @@ class Block:
     def handle(self) -> Operation:
         """The handle; RuntimeError where it has not begun."""
         if self._run is None:
-            raise RuntimeError(f"the operation {self._spec.name!r} has not begun")
+            raise RuntimeError(f"the operation {self.spec.name!r} has not begun")
         return handle_of(self._run)
 
     def checkpoint(self, /, name: str, description: str = "", **attributes: object) -> float | None:
         """Mark a moment; return the seconds since the beginning, or None if it has not begun or has ended."""
         if self._run is None:
-            self._spec.tracer.orphans += 1
+            self.spec.tracer.orphans += 1
             return None
         return self._run.reach(name, description, attributes)
 
@@ -83,7 +84,7 @@ class Block:
 
         error: what ended it, which decides the outcome; without one it is `outcome`.
         """
-        tracer: Tracer = self._spec.tracer
+        tracer: Tracer = self.spec.tracer
         run = self._run
         if run is not None and run is not tracer.null_run and tracer.finish(run, error, outcome) is None:
             tracer.late += 1
@@ -104,7 +105,7 @@ class Block:
             set_current(self._around)
             is_here = False
         if not is_here:
-            self._spec.tracer.misplaced += 1
+            self.spec.tracer.misplaced += 1
         self.end(error)
 
     async def __aenter__(self) -> Operation:
@@ -130,7 +131,7 @@ class UnnamedBlock(Block):
     @property
     def is_named(self) -> bool:
         """Whether it has its name."""
-        return bool(self._spec.name)
+        return bool(self.spec.name)
 
     @property
     def is_asked_for(self) -> bool:
@@ -141,8 +142,8 @@ class UnnamedBlock(Block):
     def become(self, named: Block) -> Operation:
         """Take name, key, texts and attributes of a block that was not begun; return the handle."""
         handle = self.handle
-        self._spec, self._details = named._spec, named._details  # noqa: SLF001  # of its own kind
-        self._spec.tracer.name(self._run, self._spec, self._details)
+        self.spec, self._details = named.spec, named._details  # noqa: SLF001  # of its own kind
+        self.spec.tracer.name(self._run, self.spec, self._details)
         return handle
 
     def end(self, error: BaseException | None = None, outcome: Outcome | None = None) -> None:
@@ -159,7 +160,7 @@ class DisabledBlock(Block):
 
     def begin(self) -> Operation:
         """Begin the operation, below no other; return its handle."""
-        self._run = self._spec.tracer.begin(self._spec, self._details, None, thread.token)
+        self._run = self.spec.tracer.begin(self.spec, self._details, None, thread.token)
         return handle_of(self._run)
 
     def __enter__(self) -> Operation:

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from perftrace.core.values import NO_ATTRIBUTES, Attributes
 
+INFO = 20
+"""The usual logging level of a line, as `logging.INFO`; failed and slow operations are told at WARNING."""
+
 
 class Checkpoint(NamedTuple):
     """A named moment inside an operation."""
@@ -46,6 +49,8 @@ class Started(NamedTuple):
     """The span id of the operation that this one ran in; None for the root of a trace."""
     start: int
     """Unix nanoseconds, UTC."""
+    level: int = INFO
+    """The logging level of its line."""
 
 
 class Reached(NamedTuple):
@@ -63,3 +68,5 @@ class Reached(NamedTuple):
     """Of the operation: Unix nanoseconds, UTC."""
     attributes: Attributes
     """The checkpoint's, by name, plain data."""
+    level: int = INFO
+    """The logging level of its line."""

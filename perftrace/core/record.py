@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-from perftrace.core.events import Checkpoint, Link, Reached, Started
+from perftrace.core.events import INFO, Checkpoint, Link, Reached, Started
 from perftrace.core.run import (
     CallDetails,
     CheckpointFields,
@@ -142,7 +142,7 @@ class Record(_View):
         """Return a copy with some fields changed."""
         is_moved = not changes.keys().isdisjoint(("trace_id", "parent_id"))
         record = Record(**{**self.as_dict(), **changes})
-        return record if is_moved else _placed(record, self.is_local_root)
+        return _placed(record, record.is_local_root if is_moved else self.is_local_root, level_of(self))
 
     @property
     def key_name(self) -> str | None:
@@ -292,7 +292,7 @@ class Record(_View):
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy, which the shared empty attributes are, cannot be pickled.
         checkpoints = [(name, text, elapsed, dict(attributes)) for name, text, elapsed, attributes in self.checkpoints]
-        return _rebuild, ({**self.as_dict(), "checkpoints": checkpoints}, self.is_local_root)
+        return _rebuild, ({**self.as_dict(), "checkpoints": checkpoints}, self.is_local_root, level_of(self))
 
     def __copy__(self) -> "Record":
         return self
@@ -325,16 +325,22 @@ def _number(name: str, text: str | None, digits: int) -> int:
 _HEX = re.compile("[0-9a-fA-F]+").fullmatch
 
 
-def _rebuild(fields: dict[str, Any], is_local_root: bool) -> Record:
-    return _placed(Record(**fields), is_local_root)
+def _rebuild(fields: dict[str, Any], is_local_root: bool, level: int = INFO) -> Record:
+    return _placed(Record(**fields), is_local_root, level)
 
 
-def _placed(record: Record, is_local_root: bool) -> Record:
-    """Note whether a record that was just made is where its trace entered this process."""
+def _placed(record: Record, is_local_root: bool, level: int) -> Record:
+    """Note of a record that was just made whether its trace entered this process with it, and its level."""
+    run = record._run  # noqa: SLF001  # its own
+    run.spec.level = level
     if record.is_local_root is not is_local_root:
-        run = record._run  # noqa: SLF001  # its own
         run.parent_context = run.parent_context and run.parent_context._replace(is_local_root=is_local_root)
     return record
+
+
+def level_of(record: Record) -> int:
+    """Return the logging level of its lines, where it did not fail and was not slow."""
+    return record._run.spec.level  # noqa: SLF001  # its other half
 
 
 def ids_of(record: Record) -> tuple[int, int, int | None]:

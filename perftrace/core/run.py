@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from perftrace.core.events import Reached
+from perftrace.core.events import INFO, Reached
 from perftrace.core.ids import make_operation_id
 from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, attributes_of, masked, plain
 
@@ -53,6 +53,8 @@ class OperationSpec:
     """Whether it begins a trace of its own, with a link to the operation that is current."""
     is_block: bool = False
     """Whether it is a block, which has no steps of its own."""
+    level: int = INFO
+    """The logging level of its lines, where it does not fail and is not slow."""
     given_id: str | None = None
     """The operation id that the caller of the explicit API chose; None where it is made."""
     start_seen: bool = True
@@ -193,7 +195,7 @@ class Run:
             tracer.overflowed_checkpoints += 1
         if tracer.on_reached is not None and self.spec.name:
             operation_id = self.operation_id or self.make_operation_id()
-            tracer.on_reached(Reached(operation_id, name, description, elapsed, self.start, kept))
+            tracer.on_reached(Reached(operation_id, name, description, elapsed, self.start, kept, self.spec.level))
         return elapsed / 1e9
 
     def annotate(self, attributes: Mapping[str, object]) -> None:

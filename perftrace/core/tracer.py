@@ -319,7 +319,17 @@ class Tracer:
         operation_id, (key, description, _, _) = run.operation_id or run.make_operation_id(), run.details
         context = run.parent_context
         parent_id = None if context is None or context.parent is None else f"{context.parent:016x}"
-        event = operation_id, run.spec.name, description, key, f"{trace:032x}", f"{span:016x}", parent_id, run.start
+        event = (
+            operation_id,
+            run.spec.name,
+            description,
+            key,
+            f"{trace:032x}",
+            f"{span:016x}",
+            parent_id,
+            run.start,
+            run.spec.level,
+        )
         self.on_started(_new_tuple(Started, event))  # type: ignore[misc]
 
     def name(self, run: Run, spec: OperationSpec, details: CallDetails) -> None:
@@ -333,7 +343,7 @@ class Tracer:
         if self.on_reached is not None:
             operation_id = run.operation_id or run.make_operation_id()
             for name, description, elapsed, kept in run.checkpoints:
-                self.on_reached(Reached(operation_id, name, description, elapsed, run.start, kept))
+                self.on_reached(Reached(operation_id, name, description, elapsed, run.start, kept, spec.level))
 
     def finish(self, run: Run, error: BaseException | None = None, outcome: Outcome | None = None) -> Record | None:
         """Finish an operation, hand its record to the sinks and return it; None where it has ended already.
@@ -408,7 +418,7 @@ class Tracer:
                 checkpoints.append((name, description, elapsed, NO_ATTRIBUTES))
                 if self.on_reached is not None and run.spec.name:
                     operation_id = run.operation_id or run.make_operation_id()
-                    event = (operation_id, name, description, elapsed, run.start, NO_ATTRIBUTES)
+                    event = (operation_id, name, description, elapsed, run.start, NO_ATTRIBUTES, run.spec.level)
                     self.on_reached(_new_tuple(Reached, event))
                 return elapsed / 1e9
         return run.reach(name, description, attributes)

@@ -1,29 +1,31 @@
-"""aiohttp's client: an operation for each request, `traceparent` on it, checkpoints from its connection on."""
+"""aiohttp's client: an operation for each request, `traceparent` on it, its wait for the pool and for a connection."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 
-from perftrace.core.values import masked
+from perftrace.core.record import Operation
+from perftrace.integrations.client_calls import http_request, keep_status
+from perftrace.integrations.guard import guarded
 from perftrace.integrations.patching import Undo, is_wanted, patch
-from perftrace.tracing.blocks import operation
 from perftrace.tracing.propagation import HEADER
-
-_FAILED = 500
 
 
 def trace_config() -> aiohttp.TraceConfig:
     """Trace the requests of a session: `aiohttp.ClientSession(trace_configs=[trace_config()])`.
 
     An operation is named `METHOD host` and ends when the answer's headers are there: its body is read afterwards.
-    Checkpoints: `connected` (not on a connection that is used again), `headers_sent`, `first_byte`. Redirects are part
+    Checkpoints: `pool` where it has its place in the pool, `connect` where it has a connection that is new (name
+    resolution and TLS included), `headers_sent`, `first_byte`. Redirects are part
     of it. The query string is kept nowhere.
     """
     config = aiohttp.TraceConfig()
     config.on_request_start.append(_started)
-    config.on_connection_create_end.append(_connected)
-    config.on_request_headers_sent.append(_headers_sent)
+    for callbacks in (config.on_connection_create_start, config.on_connection_reuseconn):
+        callbacks.append(_reaches("pool"))
+    config.on_connection_create_end.append(_reaches("connect"))
+    config.on_request_headers_sent.append(_reaches("headers_sent"))
     config.on_request_end.append(_ended)
     config.on_request_exception.append(_failed)
     return config
@@ -62,28 +64,26 @@ async def _started(
     context.block = None
     if not is_wanted():
         return
-    url = request.url
-    attributes: dict[str, object] = {
-        "http.request.method": request.method, "url.path": masked(url.path), "server.address": url.host or "",
-    }  # fmt: skip
-    context.block = block = operation(f"{request.method} {url.host}", attributes=attributes)
+    block = http_request("aiohttp", request)
     handle = block.begin()  # never current: where no second callback comes, nothing is left behind
-    if HEADER not in request.headers:
-        request.headers[HEADER] = f"00-{handle.trace_id}-{handle.span_id}-01"
+    context.block = block
+    guarded("aiohttp: traceparent", lambda: _inject(request.headers, handle), None)
 
 
-def _reach(context: SimpleNamespace, moment: str) -> None:
-    block = getattr(context, "block", None)
-    if block is not None:
-        block.checkpoint(moment)
+def _inject(headers: Any, handle: Operation) -> None:
+    if HEADER not in headers:
+        headers[HEADER] = f"00-{handle.trace_id}-{handle.span_id}-01"
 
 
-async def _connected(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
-    _reach(context, "connected")
+def _reaches(moment: str) -> Any:
+    """Make a callback of aiohttp that makes a checkpoint."""
 
+    async def reached(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+        block = getattr(context, "block", None)
+        if block is not None:
+            block.checkpoint(moment)
 
-async def _headers_sent(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
-    _reach(context, "headers_sent")
+    return reached
 
 
 async def _ended(
@@ -91,11 +91,8 @@ async def _ended(
 ) -> None:
     block = getattr(context, "block", None)
     if block is not None:
-        status = answer.response.status
         block.checkpoint("first_byte")
-        block.handle.annotate(**{"http.response.status_code": status})
-        if status >= _FAILED:
-            block.handle.fail(f"HTTP {status}")
+        keep_status("aiohttp", block.handle, lambda: answer.response.status)
         block.end()
 
 

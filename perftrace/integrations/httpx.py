@@ -1,4 +1,4 @@
-"""httpx: an operation for each request, `traceparent` on it, checkpoints from its connection on."""
+"""httpx: an operation for each request, `traceparent` on it, its wait for the pool and for a connection."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -7,20 +7,22 @@ from typing import Any
 import httpx
 
 from perftrace.core.record import Operation
-from perftrace.core.values import masked
+from perftrace.integrations.client_calls import http_request, keep_status
+from perftrace.integrations.guard import guarded
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch
-from perftrace.tracing.blocks import operation
 from perftrace.tracing.propagation import HEADER, inject
 
-MOMENTS = {
-    "connect_tcp.complete": "connected",
-    "start_tls.complete": "encrypted",
+_WAITED = ("connect_tcp.started", "connect_unix_socket.started", "send_request_headers.started")
+"""Events of httpcore, without the protocol before them, at the first of which a request has its place in the pool."""
+_MOMENTS = {
+    "connect_tcp.complete": "connect",
+    "connect_unix_socket.complete": "connect",
+    "start_tls.complete": "tls",
     "send_request_body.complete": "sent",
     "receive_response_headers.complete": "first_byte",
     "receive_response_body.complete": "read",
 }
-"""The events of httpcore, without the protocol before them, that become checkpoints; other transports send none."""
-_FAILED = 500
+"""Those that are the end of a segment; other transports send none."""
 
 
 def install() -> Undo:
@@ -35,7 +37,7 @@ def _send(wrapped: Callable[..., httpx.Response], client: object, args: tuple[An
     with _traced(request) as (handle, reach, asked):
 
         def both(event: str, info: object) -> None:
-            reach(event, info)
+            reach(event)
             if asked is not None:
                 asked(event, info)
 
@@ -52,7 +54,7 @@ async def _send_async(
     with _traced(request) as (handle, reach, asked):
 
         async def both(event: str, info: object) -> None:
-            reach(event, info)
+            reach(event)
             if asked is not None:
                 await asked(event, info)
 
@@ -60,27 +62,42 @@ async def _send_async(
         return _told(handle, await wrapped(*args, **kwargs))
 
 
+class _Moments:
+    """Takes httpcore's events of a request, and makes checkpoints of them until it is answered."""
+
+    def __init__(self, handle: Operation) -> None:
+        self._handle = handle
+        self._has_place = False
+        self.is_answered = False
+
+    def reach(self, event: object) -> None:
+        """Note an event; never raises."""
+        guarded("httpx: event", lambda: self._reach(str(event).partition(".")[2]), None)
+
+    def _reach(self, event: str) -> None:
+        if self.is_answered:  # a streamed body is read when the operation is over
+            return
+        if event in _WAITED and not self._has_place:
+            self._has_place = True
+            self._handle.checkpoint("pool")
+        moment = _MOMENTS.get(event)
+        if moment is not None:
+            self._handle.checkpoint(moment)
+        if moment == "first_byte":  # a redirect takes a place of its own
+            self._has_place = False
+
+
 @contextmanager
-def _traced(request: httpx.Request) -> Iterator[tuple[Operation, Callable[[str, object], None], Any]]:
+def _traced(request: httpx.Request) -> Iterator[tuple[Operation, Callable[[object], None], Any]]:
     """Make the operation; return its handle, what takes httpcore's events, and the user's own function for them."""
-    url = request.url
-    attributes = {"http.request.method": request.method, "url.path": masked(url.path), "server.address": url.host}
     asked = request.extensions.get("trace")
-    with operation(f"{request.method} {url.host}", attributes=attributes) as handle:
-        is_new = HEADER not in request.headers
-        if is_new:
-            inject(request.headers)
-        is_sent = False
-
-        def reach(event: str, info: object) -> None:
-            moment = MOMENTS.get(event.partition(".")[2])
-            if moment is not None and not is_sent:  # a streamed body is read when the operation is over
-                handle.checkpoint(moment)
-
+    with http_request("httpx", request) as handle:
+        is_new = guarded("httpx: traceparent", lambda: _inject(request.headers), False)
+        moments = _Moments(handle)
         try:
-            yield handle, reach, asked
+            yield handle, moments.reach, asked
         finally:
-            is_sent = True
+            moments.is_answered = True
             # As it was, should it be sent again.
             if is_new and HEADER in request.headers:
                 del request.headers[HEADER]
@@ -88,9 +105,15 @@ def _traced(request: httpx.Request) -> Iterator[tuple[Operation, Callable[[str, 
             request.extensions = rest if asked is None else {**rest, "trace": asked}
 
 
+def _inject(headers: httpx.Headers) -> bool:
+    """Add the header, unless the user did; return whether it was added."""
+    if HEADER in headers:
+        return False
+    inject(headers)
+    return True
+
+
 def _told(handle: Operation, response: httpx.Response) -> httpx.Response:
     """Note how it was answered."""
-    handle.annotate(**{"http.response.status_code": response.status_code})
-    if response.status_code >= _FAILED:
-        handle.fail(f"HTTP {response.status_code}")
+    keep_status("httpx", handle, lambda: response.status_code)
     return response

@@ -8,9 +8,9 @@ from typing import Any
 import redis
 import redis.asyncio
 
+from perftrace.integrations.client_calls import client_call
 from perftrace.integrations.guard import UNNAMED, guarded
 from perftrace.integrations.patching import Undo, all_of, is_wanted, patch
-from perftrace.tracing.blocks import operation
 
 _WAITING = frozenset(
     ("BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMAX", "BZPOPMIN", "BZMPOP", "WAIT", "WAITAOF")
@@ -54,7 +54,7 @@ def _traced(wrapped: Any, client: Any, args: tuple[Any, ...]) -> Iterator[None]:
     if name is None:
         yield
         return
-    block = operation(name, attributes={"db.system.name": "redis", **attributes})
+    block = client_call(name, {"db.system.name": "redis", **attributes})
     block.__enter__()
     try:
         yield

@@ -1,14 +1,16 @@
-"""SQLAlchemy 2: an operation for each statement that an engine executes, asyncio's too."""
+"""SQLAlchemy 2: an operation for each statement, each new connection, each wait for the pool; asyncio's too."""
 
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.util import queue
 
-from perftrace.integrations.patching import Undo, be_quiet, is_wanted, patch, quiet
+from perftrace.integrations.client_calls import client_call
+from perftrace.integrations.guard import guarded
+from perftrace.integrations.patching import Undo, all_of, be_quiet, is_wanted, patch, quiet
 from perftrace.integrations.statements import statement_name
-from perftrace.tracing.blocks import operation
 
 _BLOCK = "_perftrace_block"
 
@@ -22,7 +24,10 @@ def install() -> Undo:
     )
     for name, listener in listeners:
         event.listen(Engine, name, listener)
-    unpatch = patch(DefaultDialect, "connect", _connect)
+    unpatch = all_of(
+        patch(DefaultDialect, "connect", _connect),
+        *(patch(kind, "get", _wait) for kind in (queue.Queue, queue.AsyncAdaptedQueue)),
+    )
 
     def undo() -> None:
         unpatch()
@@ -32,9 +37,22 @@ def install() -> Undo:
     return undo
 
 
-def _connect(wrapped: Any, dialect: object, args: Any, kwargs: Any) -> Any:
+def _connect(wrapped: Any, dialect: Any, args: Any, kwargs: Any) -> Any:
     """Let the driver make a connection that it does not trace: its statements are traced here."""
-    with quiet():
+    if not is_wanted():
+        with quiet():
+            return wrapped(*args, **kwargs)
+    system = guarded("sqlalchemy: dialect", lambda: str(dialect.name), "")
+    with client_call("sql connect", {"db.system.name": system}), quiet():
+        return wrapped(*args, **kwargs)
+
+
+def _wait(wrapped: Any, connections: Any, args: Any, kwargs: Any) -> Any:
+    """Take a connection out of a pool's queue; only where there is none, and more are not allowed, it is waited for."""
+    block = args[0] if args else kwargs.get("block", True)
+    if not block or not is_wanted() or not guarded("sqlalchemy: pool", connections.empty, False):
+        return wrapped(*args, **kwargs)
+    with client_call("sql pool", {}):
         return wrapped(*args, **kwargs)
 
 
@@ -42,8 +60,12 @@ def _before(connection: Any, cursor: Any, statement: str, parameters: Any, conte
     """Begin: named by the statement's first word; its text, which holds no values, is an attribute."""
     if context is None or not is_wanted():
         return
-    attributes = {"db.system.name": connection.dialect.name, "db.query.text": statement, "db.many": executemany}
-    block = operation(statement_name(statement), attributes=attributes)
+    attributes = {
+        "db.system.name": guarded("sqlalchemy: dialect", lambda: connection.dialect.name, ""),
+        "db.query.text": statement,
+        "db.many": executemany,
+    }
+    block = client_call(statement_name(statement), attributes)
     block.begin()  # never current: where no second callback comes, nothing is left behind
     # Quiet: the driver below may be traced, too.
     setattr(context, _BLOCK, (block, be_quiet()))

@@ -10,10 +10,10 @@ from typing import Any
 
 import wrapt
 
+from perftrace.integrations.client_calls import client_call
 from perftrace.integrations.guard import guarded
 from perftrace.integrations.patching import Undo, all_of, is_quiet, is_wanted, patch, quiet
 from perftrace.integrations.statements import statement_name
-from perftrace.tracing.blocks import operation
 
 
 def install() -> Undo:
@@ -72,7 +72,7 @@ def _statement(method: str) -> Callable[..., Any]:
             return untraced(sql, *args, **kwargs)
         attributes = {"db.system.name": "sqlite", "db.query.text": sql, "db.many": method != "execute"}
         # Quiet: a subclass may run it by another traced method.
-        with operation(statement_name(sql), attributes=attributes), quiet():
+        with client_call(statement_name(sql), attributes), quiet():
             return untraced(sql, *args, **kwargs)
 
     run.__name__ = method
@@ -86,7 +86,7 @@ def _ending(method: str) -> Callable[..., Any]:
         untraced = getattr(super(self.traced_class, self), method)
         if not _is_on or not is_wanted() or not self.in_transaction:
             return untraced()
-        with operation(f"sql {method.upper()}", attributes={"db.system.name": "sqlite"}), quiet():
+        with client_call(f"sql {method.upper()}", {"db.system.name": "sqlite"}), quiet():
             return untraced()
 
     end.__name__ = method

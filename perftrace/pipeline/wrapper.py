@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from perftrace.core.events import Reached, Started
-from perftrace.core.record import Event, Record
+from perftrace.core.record import Event, Record, level_of
 from perftrace.core.sink import CallableSink, Sink
 from perftrace.core.sink_guard import overrides
 from perftrace.sinks.warnings import LocalizedSink
@@ -115,10 +115,10 @@ def _composed(change: Callable[[Any], Any], hand_on: Callable[[Any], object]) ->
 def _events(record: Record) -> list[tuple[int, Event]]:
     """Return a record's events with their times; sorting keeps the order of those at one instant."""
     operation_id, start = record.operation_id, record.start
-    ids = record.trace_id, record.span_id, record.parent_id
-    first = Started(operation_id, record.name, record.description, record.key, *ids, start)
+    ids, level = (record.trace_id, record.span_id, record.parent_id), level_of(record)
+    first = Started(operation_id, record.name, record.description, record.key, *ids, start, level)
     checkpoints = [
-        (start + elapsed, Reached(operation_id, name, description, elapsed, start, attributes))
+        (start + elapsed, Reached(operation_id, name, description, elapsed, start, attributes, level))
         for name, description, elapsed, attributes in record.checkpoints
     ]
     return [(start, first), *checkpoints, (start + record.duration_ns, record)]

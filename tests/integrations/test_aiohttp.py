@@ -11,7 +11,7 @@ from perftrace.integrations import instrument, uninstrument
 from perftrace.integrations.aiohttp import trace_config
 from perftrace.testing import capture
 
-from .test_httpx import app
+from .test_httpx import app, slow
 
 
 def get(url, *, session_options=None, **options):
@@ -35,13 +35,34 @@ def test_a_request_is_an_operation_with_the_moments_of_its_connection(serve):
         status, body = get(f"{url}/200?token=secret")
     call, handler = records
     assert call.name == "GET 127.0.0.1"
-    assert [c.name for c in call.checkpoints] == ["connected", "headers_sent", "first_byte"]
+    assert [c.name for c in call.checkpoints] == ["pool", "connect", "headers_sent", "first_byte"]
     assert (call.parent_id, status) == (handler.span_id, 200)
     assert body == f"00-{call.trace_id}-{call.span_id}-01"
     assert call.attributes == {
         "http.request.method": "GET", "url.path": "/200", "server.address": "127.0.0.1",
         "http.response.status_code": 200,
     }  # fmt: skip
+
+
+def test_waiting_for_the_pool_is_a_segment_of_its_own(serve):
+    """As opening a connection is; one that is used again has none."""
+    url = serve(slow)
+    instrument("aiohttp")
+
+    async def both():
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+            await asyncio.gather(read(session), read(session))
+
+    async def read(session):
+        async with session.get(url) as response:
+            await response.read()
+
+    with capture() as records:
+        asyncio.run(both())
+    first, second = records
+    assert [c.name for c in first.checkpoints] == ["pool", "connect", "headers_sent", "first_byte"]
+    assert [c.name for c in second.checkpoints] == ["pool", "headers_sent", "first_byte"]
+    assert second.checkpoints[0].elapsed_ns > 40_000_000 > first.checkpoints[0].elapsed_ns
 
 
 def test_failures_are_the_callers_and_the_operations(serve):

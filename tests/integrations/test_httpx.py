@@ -1,12 +1,15 @@
 """httpx over real HTTP on loopback."""
 
 import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 import perftrace
 from perftrace.integrations import instrument, uninstrument
+from perftrace.integrations.client_calls import http_request, keep_status
 from perftrace.testing import capture
 
 
@@ -39,7 +42,7 @@ def test_a_request_is_an_operation_with_the_moments_of_its_connection(serve):
             response = request()
         call, handler = records
         assert call.name == "GET 127.0.0.1"
-        assert [c.name for c in call.checkpoints] == ["connected", "sent", "first_byte", "read"]
+        assert [c.name for c in call.checkpoints] == ["pool", "connect", "sent", "first_byte", "read"]
         assert call.parent_id == handler.span_id
         assert response.text == f"00-{call.trace_id}-{call.span_id}-01"
         assert call.attributes == {
@@ -77,6 +80,68 @@ def test_what_the_user_set_stays(serve):
     assert "http11.send_request_body.complete" in events
     assert [c.name for c in records[0].checkpoints].count("first_byte") == 2
     assert len(records) == 1
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_waiting_for_the_pool_is_a_segment_of_its_own(serve, is_async):
+    """As opening a connection is; one that is used again has none."""
+    url = serve(slow)
+    instrument("httpx")
+    limits = httpx.Limits(max_connections=1)
+
+    async def both():
+        async with httpx.AsyncClient(limits=limits) as client:
+            await asyncio.gather(client.get(url), client.get(url))
+
+    def each():
+        with httpx.Client(limits=limits) as client, ThreadPoolExecutor(2) as threads:
+            list(threads.map(client.get, [url, url]))
+
+    with capture() as records:
+        asyncio.run(both()) if is_async else each()
+    first, second = records
+    assert [c.name for c in first.checkpoints] == ["pool", "connect", "sent", "first_byte", "read"]
+    assert [c.name for c in second.checkpoints] == ["pool", "sent", "first_byte", "read"]
+    assert second.checkpoints[0].elapsed_ns > 40_000_000 > first.checkpoints[0].elapsed_ns
+
+
+async def slow(scope, receive, send):
+    await asyncio.sleep(0.05)
+    await app(scope, receive, send)
+
+
+def test_what_cannot_be_read_breaks_no_request(caplog):
+    """The name says so, and it is told once."""
+    before = perftrace.stats()["unread"]
+
+    class Request:
+        method = "GET"
+        url = None
+
+    block = http_request("httpx", Request())
+    assert block.spec.name == "request (unnamed)"
+    with capture() as records, block as handle:
+        keep_status("httpx", handle, lambda: {}["status"])
+    assert [(r.name, r.outcome, r.attributes) for r in records] == [("request (unnamed)", "ok", {})]
+    assert perftrace.stats()["unread"] == before + 3
+    assert any("httpx: name" in text for text in caplog.messages)
+
+
+def test_calls_are_told_at_debug_and_failures_as_ever(serve, caplog):
+    """A log has room for what the application itself does."""
+    url = serve(app)
+    instrument("httpx")
+    perftrace.configure(sinks=["log"])
+    for level, expected in ((logging.INFO, 4), (logging.DEBUG, 3 + 2 * 7)):
+        caplog.clear()
+        with caplog.at_level(level, "performance_monitor"), perftrace.operation("handler"):
+            perftrace.checkpoint("asked")
+            httpx.get(f"{url}/200")
+            httpx.get(f"{url}/503")
+        lines = [(r.levelno, r.getMessage()) for r in caplog.records if r.name == "performance_monitor"]
+        assert [number for number, line in lines if "HTTP 503" in line] == [logging.WARNING]
+        assert sum("handler_" in line for number, line in lines) == 3
+        assert len(lines) == expected
 
 
 def test_a_streamed_body_is_read_after_the_operation(serve):

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from typing import Any
 
 import pytest
 import structlog
@@ -61,6 +62,15 @@ def test_instrumented_each_record_has_the_fields_until_it_is_undone(logger, reco
     finally:
         logging.setLogRecordFactory(before)
     assert len(seen) == 2
+
+
+def test_a_processor_that_made_a_text_of_the_event_breaks_nothing(records):
+    """It passes as it is; what could not be done is counted."""
+    before = perftrace.stats()["unread"]
+    with perftrace.operation("handler"):
+        text: Any = "a text"
+        assert add_operation(None, "info", text) == "a text"
+    assert perftrace.stats()["unread"] == before + 1
 
 
 def test_structlog_events_carry_the_operation(records):

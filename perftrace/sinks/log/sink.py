@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from perftrace.core.events import Reached, Started
-from perftrace.core.record import Record
+from perftrace.core.record import Record, level_of
 from perftrace.core.sink import Sink
 from perftrace.formats.line import WORDS, encode_checkpoint, encode_done, encode_start
 from perftrace.messages import TEXTS, Language
@@ -22,6 +22,8 @@ _handle, _call_handlers = (
 
 class LogSink(Sink):
     """One line an event on the logger `performance_monitor`; failed and slow operations at WARNING.
+
+    Calls that integrations trace by themselves (HTTP, SQL, redis) are told at DEBUG, the rest at INFO.
 
     A line carries the time of its event, whenever it is written. The application's handlers, formats and
     levels apply. Where there is no handler at all and the logger has no level, lines go to standard error.
@@ -61,23 +63,25 @@ class LogSink(Sink):
 
     def started(self, event: Started) -> None:
         """Write the line of a start."""
-        if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
+        level = event.level
+        if _is_enabled_for(level) or _listening(level):
             line = encode_start(self._words, event.operation_id, event.description, event.name)
-            _log(logging.INFO, line, event.start)
+            _log(level, line, event.start)
         elif LOGGER.disabled:
             self._lose()
 
     def reached(self, event: Reached) -> None:
         """Write the line of a checkpoint."""
-        if _is_enabled_for(logging.INFO) or _listening(logging.INFO):
+        level = event.level
+        if _is_enabled_for(level) or _listening(level):
             line = encode_checkpoint(self._words, event.operation_id, event.name, event.description, event.elapsed_ns)
-            _log(logging.INFO, line, event.start + event.elapsed_ns)
+            _log(level, line, event.start + event.elapsed_ns)
         elif LOGGER.disabled:
             self._lose()
 
     def finished(self, record: Record) -> None:
         """Write the line of a finish."""
-        level = logging.WARNING if record.slow or record.outcome in ("error", "abandoned") else logging.INFO
+        level = logging.WARNING if record.slow or record.outcome in ("error", "abandoned") else level_of(record)
         if _is_enabled_for(level) or _listening(level):
             _log(level, encode_done(self._words, record), record.start + record.duration_ns)
         elif LOGGER.disabled:
@@ -88,7 +92,9 @@ def _listening(level: int) -> bool:
     """Report whether a line of this level would appear anywhere."""
     if _is_enabled_for(level):
         return True
-    return LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and _not_silenced(level)
+    return (
+        level >= logging.INFO and LOGGER.level == logging.NOTSET and not LOGGER.hasHandlers() and _not_silenced(level)
+    )
 
 
 def _not_silenced(level: int) -> bool:
