@@ -41,6 +41,8 @@ class OperationStats:
     never_ended: int = 0
     called: int = 0
     """How long children of the same process ran, of all runs."""
+    is_placed: bool = True
+    """Whether all runs know their trace: without it nobody knows what they called."""
     known: int = 0
     """How long the runs took whose running time is known."""
     running: int = 0
@@ -99,8 +101,7 @@ class Tally:
                 if lengths is None:
                     lengths = segments[name] = array("q")
                 lengths.append(length)
-            if trace:
-                self._count_children(record, samples, (trace, span, parent))
+            self._count_children(record, samples, (trace, span, parent))
             running = record.running_ns
             if running is not None:
                 samples.known += duration
@@ -115,6 +116,7 @@ class Tally:
         """Count runs that the reading of a log has counted."""
         for name, durations, stretches in aggregates:
             samples = self._samples(name, 1.0)
+            samples.is_placed = False
             samples.counted.update(durations)
             for checkpoint, lengths in stretches.items():
                 segment = END if checkpoint is None else checkpoint
@@ -142,6 +144,7 @@ class Tally:
                 samples.cancelled += block.cancelled
                 samples.known += block.known
                 samples.running += block.running
+                samples.is_placed &= block.is_placed
                 before = None
                 ends = (*zip(block.checkpoints, block.elapsed.T, strict=True), (END, block.durations))
                 for checkpoint, until in ends:
@@ -183,6 +186,9 @@ class Tally:
         """Count how long children ran, whichever of the two is read first, and remember this one for its own caller."""
         start, end = record.start_mono, record.start_mono + record.duration_ns
         trace, span, parent = ids
+        if not trace:
+            samples.is_placed = False
+            return
         place = (record.pid, trace, span)
         call = self._callers.pop(place, None) or _Calls()
         call.samples, call.start, call.end = samples, start, end

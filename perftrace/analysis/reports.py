@@ -63,10 +63,11 @@ class OperationReport:
     """How many runs started and did not end."""
     total: float
     """Seconds of all finished runs together."""
-    self: float
-    """Without the time in which operations ran that it called in the same process."""
-    share: float
-    """Of the own time of all operations, 0 to 1."""
+    self: float | None
+    """Without the time in which operations ran that it called in the same process; None where that is not known, as in
+    a plain log."""
+    share: float | None
+    """Of the own time of all operations that is known, 0 to 1; None where its own is not."""
     running: float | None
     """How long its code, and what it called, held a thread, in those runs that know; None where none does."""
     suspended: float | None
@@ -129,7 +130,7 @@ class Report:
 
 ORDERS: dict[str, Callable[[OperationReport], tuple[float, str, str]]] = {
     "total": lambda one: (-one.total, one.name, one.group or ""),
-    "self": lambda one: (-one.self, one.name, one.group or ""),
+    "self": lambda one: (-(one.total if one.self is None else one.self), one.name, one.group or ""),
     "count": lambda one: (-one.count, one.name, one.group or ""),
     "failures": lambda one: (-one.failures, one.name, one.group or ""),
     "p50": lambda one: (-(one.p50 or 0.0), one.name, one.group or ""),
@@ -159,8 +160,8 @@ def report(
     for record in never_ended:
         tally.add_unfinished(record)
     operations = [_operation(*group, by_weight) for group, by_weight in tally.operations.items()]
-    own = sum(operation.self for operation in operations)
-    operations = [replace(one, share=one.self / own if own else 0.0) for one in operations]
+    own = sum(one.self for one in operations if one.self is not None)
+    operations = [one if one.self is None else replace(one, share=one.self / own if own else 0.0) for one in operations]
     return Report(
         sorted(operations, key=ORDERS[order]),
         [_run(record) for record in tally.longest()],
@@ -191,8 +192,10 @@ def _operation(name: str, group: str | None, by_weight: Mapping[float, Operation
         round(weighed(lambda one: one.cancelled)),
         sum(samples.never_ended for samples in by_weight.values()),
         runs.total / 1e9,
-        max(0.0, runs.total - weighed(lambda one: one.called)) / 1e9,
-        0.0,
+        max(0.0, runs.total - weighed(lambda one: one.called)) / 1e9
+        if all(one.is_placed for one in by_weight.values())
+        else None,
+        None,
         running if is_known else None,
         known - running if is_known else None,
         p50,

@@ -36,8 +36,24 @@ _CHECKS = frozenset(
     ("check", "checks", "verify", "state", "status", "session", "permission", "auth", "quota", "balance")
 )
 _CHECKS_IN_CHINESE = re.compile("检查|校验|状态|权限|会话|余额")
-_CHANGES = frozenset(("set", "reset", "update", "save", "write", "store", "send", "delete", "clear"))
-_CHANGES_IN_CHINESE = re.compile("设置|更新|保存|发送|删除|清除")
+_CHANGES = frozenset(
+    (
+        "add", "append", "begin", "charge", "clear", "close", "commit", "create", "decrease", "delete", "end",
+        "increase", "insert", "login", "logout", "mark", "open", "pay", "push", "put", "refresh", "register",
+        "remove", "renew", "reset", "save", "send", "set", "sign", "start", "stop", "store", "touch", "update",
+        "write",
+    )
+)  # fmt: skip
+_CHANGES_IN_CHINESE = re.compile("设置|更新|保存|发送|删除|清除|新增|添加|创建|注册|登录|写入|提交|扣")
+_LAST_PART = re.compile(r"[^./:\s]*\Z")
+_READING_COMMANDS = frozenset(
+    (
+        "EXISTS", "GET", "HGET", "HGETALL", "HMGET", "LLEN", "LRANGE", "MGET", "PTTL", "SCARD", "SISMEMBER",
+        "SMEMBERS", "STRLEN", "TTL", "ZCARD", "ZRANGE", "ZSCORE",
+    )
+)  # fmt: skip
+MANY_STATEMENTS = 3
+"""A call below which all statements of a trace stand, at least so many different ones, is the way to the database."""
 _WRITES = re.compile(
     r"\s*(insert|update|delete|merge|replace|create|alter|drop|begin|commit|rollback)\b", re.IGNORECASE
 )
@@ -83,10 +99,22 @@ def may_be_a_lookup(record: Record) -> bool:
 
 
 def is_state_check(name: str) -> bool:
-    """Report whether a step, by its words, looks at a state without changing it."""
-    words = {word.lower() for word in _WORDS.findall(name)}
-    checks = words & _CHECKS or _CHECKS_IN_CHINESE.search(name)
-    return bool(checks) and not (words & _CHANGES or _CHANGES_IN_CHINESE.search(name))
+    """Report whether a step, by the words of its last part, looks at a state without changing it.
+
+    What stands before the last dot, slash or colon says where it is: `app.auth.sign_up_user` checks nothing.
+    """
+    last = _LAST_PART.findall(name)[0]
+    words = {word.lower() for word in _WORDS.findall(last)}
+    checks = words & _CHECKS or _CHECKS_IN_CHINESE.search(last)
+    return bool(checks) and not (words & _CHANGES or _CHANGES_IN_CHINESE.search(last))
+
+
+def may_write(record: Record) -> bool:
+    """Report whether it may change something, as far as attributes and the names of integrations tell."""
+    name = record.name
+    if name.startswith("redis "):
+        return name[6:] not in _READING_COMMANDS
+    return not may_be_a_lookup(record) or (name.startswith("sql ") and bool(_WRITES.match(name[4:])))
 
 
 class Trace:
@@ -96,6 +124,16 @@ class Trace:
         self.root = root
         self.nodes: list[Node] = [node for node in root.walk() if node.is_awaited]
         self.consumed: set[int] = set()
+        self._ways: dict[str, bool] = {}
+
+    def is_way_to_database(self, name: str) -> bool:
+        """Report whether all statements of the trace go through calls of this name, and those are many."""
+        if name not in self._ways:
+            inside = {id(below) for node in self.nodes if node.name == name for below in node.walk()}
+            statements = [node for node in self.nodes if is_database(node.record)]
+            texts = {str(node.record.attributes.get("db.query.text", node.name)) for node in statements}
+            self._ways[name] = len(texts) >= MANY_STATEMENTS and all(id(node) in inside for node in statements)
+        return self._ways[name]
 
     def calls(self) -> Iterator[tuple[Node, list[Node]]]:
         """Return each node that has calls, with those that no rule has spoken of."""
@@ -192,11 +230,11 @@ def state_check(trace: Trace) -> Iterator[Match]:
     """Find segments and calls that are named as checks of a state; as if a memory cache answered."""
     for node in trace.nodes:
         if node is not trace.root and is_state_check(node.name) and not _is_below(node, trace.consumed):
-            if may_be_a_lookup(node.record):
+            if not any(may_write(below.record) for below in node.walk()) and not trace.is_way_to_database(node.name):
                 yield trace.case("state_check", node.parent or node, node.name, {id(node): 0.0})
             continue
         for number, (name, _, _, _) in enumerate(node.record.checkpoints):
-            if is_state_check(name):
+            if is_state_check(name) and not any(may_write(b.record) for c in _within(node, number) for b in c.walk()):
                 yield _of_segment("state_check", trace, node, number, name, 0.0)
 
 
@@ -271,15 +309,20 @@ def _all_of(trace: Trace, rule: Rule, is_one: Callable[[Record], bool]) -> Itera
 
 def _of_segment(rule: Rule, trace: Trace, node: Node, number: int, name: str, share: float) -> Match:
     """Make a case of a segment: its own time and that of the calls that begin in it."""
-    cuts = node.cuts()
-    start, end = (cuts[number - 1][0] if number else node.start), cuts[number][0]
     inside: dict[tuple[int, str | None], float] = {
         (id(child), None): share
-        for child in node.children
-        if child.is_awaited and start <= child.start < end and id(child) not in trace.consumed
+        for child in _within(node, number)
+        if child.is_awaited and id(child) not in trace.consumed
     }
     trace.consumed.update(one for one, _ in inside)
     return Match(rule, node.name, name, trace.root, {(id(node), name): share, **inside})
+
+
+def _within(node: Node, number: int) -> list[Node]:
+    """Return the calls that begin in a segment."""
+    cuts = node.cuts()
+    start, end = (cuts[number - 1][0] if number else node.start), cuts[number][0]
+    return [child for child in node.children if start <= child.start < end]
 
 
 def _is_large(size: object) -> bool:

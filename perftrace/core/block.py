@@ -30,7 +30,7 @@ class Block:
         parent: in place of what is current at its beginning.
         past: what it went through before it was begun here: names of segments and their nanoseconds.
         """
-        self.spec = spec
+        self.spec: OperationSpec = spec
         """What is fixed of it."""
         self._details = details
         self._parent = parent
@@ -39,6 +39,10 @@ class Block:
         self._token: CurrentToken | None = None
         self._around: Run | None = None
         """What was current where it was entered."""
+
+    def _take(self, other: "Block") -> None:
+        """Stand for what another block stands for."""
+        self.spec, self._details = other.spec, other._details  # noqa: SLF001  # of its own kind
 
     def begin(self) -> Operation:
         """Begin the operation; return its handle."""
@@ -142,7 +146,7 @@ class UnnamedBlock(Block):
     def become(self, named: Block) -> Operation:
         """Take name, key, texts and attributes of a block that was not begun; return the handle."""
         handle = self.handle
-        self.spec, self._details = named.spec, named._details  # noqa: SLF001  # of its own kind
+        self._take(named)
         self.spec.tracer.name(self._run, self.spec, self._details)
         return handle
 

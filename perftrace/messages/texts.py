@@ -138,6 +138,8 @@ class ReportTexts(NamedTuple):
     stood_at: str
     at_start: str
     more: str
+    unplaced: str
+    folded: str
     not_understood: str
     duplicates: str
     read: str

@@ -34,6 +34,8 @@ class RunGroup(NamedTuple):
     known: int
     """Nanoseconds that the runs took whose running time is known."""
     running: int
+    is_placed: bool
+    """Whether all know their trace."""
     durations: "NDArray[int64]"
     """Nanoseconds of each run."""
     elapsed: "NDArray[int64]"

@@ -26,6 +26,7 @@ SELECT name, coalesce(weight, 1.0) AS weight,
     count(*) FILTER (outcome = 'cancelled') AS cancelled,
     coalesce(sum(duration_ns) FILTER (running_ns IS NOT NULL), 0)::BIGINT AS known,
     coalesce(sum(greatest(0, least(running_ns, duration_ns))) FILTER (running_ns IS NOT NULL), 0)::BIGINT AS running,
+    bool_and(coalesce(trace_id, '') <> '') AS placed,
     list(duration_ns) AS durations,
     coalesce(flatten(list(list_transform(checkpoints, lambda c: c.elapsed_ns))), []) AS elapsed
 FROM runs WHERE outcome IS NOT NULL GROUP BY name, coalesce(weight, 1.0), shape, seen
@@ -126,11 +127,12 @@ def _blocks(db: "duckdb.DuckDBPyConnection") -> list[RunGroup]:
             int(cancelled),
             int(known),
             int(running),
+            bool(is_placed),
             durations,
             elapsed.reshape(len(durations), -1),
         )
-        for name, weight, _, names, start_seen, failures, cancelled, known, running, durations, elapsed in zip(
-            *db.execute(_SHAPES).fetchnumpy().values(), strict=True
+        for name, weight, _, names, start_seen, failures, cancelled, known, running, is_placed, durations, elapsed in (
+            zip(*db.execute(_SHAPES).fetchnumpy().values(), strict=True)
         )
     ]
 

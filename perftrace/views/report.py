@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from perftrace.analysis.reports import NeverEnded, OperationReport, Report, SlowRun
+from perftrace.analysis.reports import NeverEnded, OperationReport, Report, Segment, SlowRun
+from perftrace.core.values import END
 from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import ReportTexts
@@ -16,6 +17,10 @@ from perftrace.views.text import duration, shorten
 
 MAX_ROWS = 1000
 """How many operations and segments are listed; the rest is a number, as rich takes a millisecond for each row."""
+MANY_SEGMENTS = 10
+"""Of more segments in an operation the small ones share a row."""
+SMALL = 0.01
+"""The share of its operation's time below which a segment is small."""
 MAX_NEVER_ENDED = 10
 """How many runs that never ended are listed; the rest is a number."""
 MAX_ERRORS = 5
@@ -55,6 +60,8 @@ def report_view(report: Report, counters: ReadCounters, language: Language) -> G
     blocks.append([Table(words.columns, _COLUMNS, _rows(shown, words), language)])
     if len(report.operations) > len(shown):
         blocks[-1].append(words.more.format(count=len(report.operations) - len(shown)))
+    if any(one.self is None for one in shown):
+        blocks[-1].append(words.unplaced)
     failed = [_failures(one, words) for one in shown if one.errors]
     if failed:
         blocks.append([words.failures, *(f"  {line}" for line in failed)])
@@ -117,7 +124,10 @@ def _rows(operations: Sequence[OperationReport], words: ReportTexts) -> Iterable
     for operation in operations:
         yield _operation_row(operation)
         # One alone is the whole operation again.
-        for segment in operation.segments if len(operation.segments) > 1 else ():
+        shown, folded = _told(operation.segments if len(operation.segments) > 1 else ())
+        for segment in shown:
+            if segment.name == END:
+                yield from _folded_row(folded, words)
             yield (
                 "  " + segment.name,
                 str(segment.count),
@@ -130,6 +140,24 @@ def _rows(operations: Sequence[OperationReport], words: ReportTexts) -> Iterable
                 f"{segment.share:.1%}",
                 words.bottleneck if segment.bottleneck else "",
             )
+        if shown and shown[-1].name != END:
+            yield from _folded_row(folded, words)
+
+
+def _told(segments: Sequence[Segment]) -> tuple[Sequence[Segment], Sequence[Segment]]:
+    """Tell segments that have a row each from those that share one: of many, the small ones."""
+    small = [one for one in segments if one.share < SMALL and not one.bottleneck and one.name != END]
+    if len(segments) <= MANY_SEGMENTS or len(small) < 2:
+        return segments, ()
+    return [one for one in segments if one not in small], small
+
+
+def _folded_row(segments: Sequence[Segment], words: ReportTexts) -> Iterable[Sequence[str]]:
+    if segments:
+        share = sum(one.share for one in segments)
+        label = words.folded.format(count=len(segments), share=f"{SMALL:.0%}")
+        total = duration(sum(one.total for one in segments))
+        yield ("  " + label, *("", "", "", ""), total, *("", "", "", "", "", ""), f"{share:.1%}")
 
 
 def _operation_row(operation: OperationReport) -> Sequence[str]:
@@ -144,7 +172,7 @@ def _operation_row(operation: OperationReport) -> Sequence[str]:
         duration(operation.self),
         running,
         *(duration(value) for value in (operation.p50, operation.p95, operation.p99, operation.max)),
-        f"{operation.share:.1%}",
+        "-" if operation.share is None else f"{operation.share:.1%}",
         "",
     )
 

@@ -1,4 +1,4 @@
-"""Tables that fit their window: names are shortened first, then columns are left out and named."""
+"""Tables that fit their window: columns are left out and named, and names are broken into lines."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Column:
 
 
 NUMBER = Column()
-NAME = Column(is_left=True, narrowed=shorten, least=20)
+NAME = Column(is_left=True, least=28)
 
 
 class Table:

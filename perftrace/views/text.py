@@ -6,8 +6,8 @@ from perftrace.analysis.trees import TreeIssues
 from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Language
 
-MAX_NAME = 60
-"""The widest name in a table, in columns of a terminal."""
+MAX_NAME = 200
+"""The widest name that is shown whole, in columns of a terminal."""
 
 
 def duration(seconds: float | None) -> str:
@@ -26,12 +26,12 @@ def duration(seconds: float | None) -> str:
 
 
 def shorten(text: str, columns: int = MAX_NAME) -> str:
-    """Make a name fit for a table: no controls, and its middle left out where it is wider than `columns`."""
+    """Make a name fit for a terminal: no controls, and its end left out where it is wider than `columns`.
+
+    Two names of one beginning differ at their ends, and an id is there to be copied: that wide no name should be.
+    """
     text = escape(text)
-    if cell_len(text) <= columns:
-        return text
-    end = set_cell_size(text[::-1], max(0, columns // 2 - 1)).rstrip()[::-1]
-    return f"{set_cell_size(text, max(0, columns - 1 - cell_len(end))).rstrip()}…{end}"
+    return text if cell_len(text) <= columns else f"{set_cell_size(text, max(0, columns - 1)).rstrip()}…"
 
 
 def squeeze(bars: str, columns: int) -> str:

@@ -9,6 +9,7 @@ import pytest
 import perftrace
 from perftrace import annotate, checkpoint, operation, timed
 from perftrace.analysis.advice import advise
+from perftrace.analysis.trace_rules import is_state_check
 from perftrace.cli import main
 from perftrace.core.record import Record
 from perftrace.testing import FakeClock, capture
@@ -181,6 +182,43 @@ def test_a_plant_comes_first_with_the_gain_that_its_removal_has(rule):
 def test_a_decoy_is_left_alone(decoy):
     """Calls side by side, writes that look alike, small downloads, changes of a state."""
     assert advise(traces(decoy)).findings == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_check"),
+    [
+        ("check_state", True), ("bot.guards.has_permission", True), ("Users.get_balance", True), ("检查状态", True),
+        ("POST /auth/sign_up_user", False), ("app.auth.sign_up_user", False), ("session.execute", False),
+        ("open_session", False), ("state.machine", False), ("create_session", False), ("auth:login", False),
+        ("注册状态", False), ("estate", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_state_check_is_told_by_the_last_part_of_its_name(name, is_check):
+    """Where it is says nothing, and who changes something does not look."""
+    assert is_state_check(name) is is_check
+
+
+@pytest.mark.parametrize(
+    ("statements", "is_found"),
+    [
+        (["sql SELECT"], True), (["redis GET", "sql SELECT"], True), (["sql UPDATE"], False), (["redis SET"], False),
+        (["sql SELECT", "sql WITH", "redis GET"], False),
+    ],
+)  # fmt: skip
+def test_what_writes_or_all_queries_go_through_is_no_state_check(statements, is_found):
+    """Whatever its name is."""
+    ms, records = 1_000_000, []
+    for number in range(1, 6):
+        own = {"trace_id": trace_id(number), "pid": 1, "start": number * 1000 * ms}
+        records.append(Record("handler", span_id=span_id(1), duration_ns=200 * ms, start_mono=ms, **own))
+        check = {"span_id": span_id(2), "parent_id": span_id(1), "duration_ns": 150 * ms, "start_mono": 2 * ms}
+        records.append(Record("user_session", **own, **check))
+        for at, name in enumerate(statements):
+            times = {"start_mono": (3 + 40 * at) * ms, "duration_ns": 40 * ms}
+            ids = {"span_id": span_id(10 + at), "parent_id": span_id(2)}
+            records.append(Record(name, **own, **ids, **times, attributes={"db.system.name": "sqlite"}))
+    rules = {finding.rule for finding in advise(records).findings}
+    assert ("state_check" in rules) is is_found
 
 
 def test_order_does_not_matter_and_more_of_it_gains_more():

@@ -189,3 +189,14 @@ def test_the_same_span_counts_once():
     records = [child(1, 0, 100), child(1, 0, 100), run("log", 5), run("log", 5)]
     found = report(records)
     assert ({one.name: one.count for one in found.operations}, found.duplicates) == ({"whole": 1, "log": 2}, 1)
+
+
+def test_a_plain_log_knows_no_time_of_its_own():
+    """As it does not say what called what; beside a trace, the trace's own is told as ever."""
+    log = Record("logged", duration_ns=100 * MS)
+    traced = Record("traced", trace_id=trace_id(1), span_id=span_id(1), duration_ns=50 * MS)
+    for records in ([log, traced], [traced, log]):
+        found = {one.name: one for one in report(records).operations}
+        assert (found["logged"].self, found["logged"].share) == (None, None)
+        assert (found["traced"].self, found["traced"].share) == (0.05, 1.0)
+    assert [one.name for one in report([log, traced], order="self").operations] == ["logged", "traced"]

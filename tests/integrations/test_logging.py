@@ -68,8 +68,9 @@ def test_a_processor_that_made_a_text_of_the_event_breaks_nothing(records):
     """It passes as it is; what could not be done is counted."""
     before = perftrace.stats()["unread"]
     with perftrace.operation("handler"):
-        text: Any = "a text"
-        assert add_operation(None, "info", text) == "a text"
+        event: Any = "a text"
+        passed: Any = add_operation(None, "info", event)
+    assert passed == "a text"
     assert perftrace.stats()["unread"] == before + 1
 
 

@@ -89,7 +89,7 @@ def without_start(found, counters):
     """Give what must be the same: all but the order of equals among segments."""
     answer = dataclasses.asdict(found)
     for operation in answer["operations"]:
-        operation["share"] = round(operation["share"], 9)  # sums depend on the order
+        operation["share"] = operation["share"] and round(operation["share"], 9)  # sums depend on the order
         operation["segments"].sort(key=lambda one: one["name"])
         for segment in operation["segments"]:
             segment["bottleneck"] = None

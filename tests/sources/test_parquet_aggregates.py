@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from perftrace.analysis.reports import SLOWEST, report
 from perftrace.cli import main
+from perftrace.core.record import Record
 from perftrace.formats.jsonl import encode
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.files import FileSource
 from perftrace.store import compact
 from tests.analysis.test_critical_path import run
 from tests.conftest import examples
-from tests.ids import trace_id
+from tests.ids import span_id, trace_id
 
 NAME = "1795000000000000000-1-0000000{}.jsonl"
 
@@ -100,3 +101,16 @@ def test_a_damaged_file_is_told_and_the_others_are_read(tmp_path, capsys, conten
     out, err = capsys.readouterr()
     assert NAME.format(2).replace("jsonl", "parquet") in err
     assert "1 used" in out
+
+
+def test_what_knows_no_trace_has_no_time_of_its_own(tmp_path):
+    """Imported from a log: compacted as before."""
+    records = [
+        Record("logged", duration_ns=9),
+        Record("traced", trace_id=trace_id(1), span_id=span_id(1), duration_ns=7),
+    ]
+    write(tmp_path, NAME.format(1), records)
+    assert compact(tmp_path).files == 1
+    found = counted(str(tmp_path))
+    assert found == by_records(str(tmp_path))
+    assert {one["name"]: one["share"] for one in found["operations"]} == {"logged": None, "traced": 1.0}

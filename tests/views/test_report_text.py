@@ -33,7 +33,7 @@ def test_a_duration_has_the_unit_that_suits_it(seconds, text):
 
 @pytest.mark.parametrize("text", ["x" * 500, "操" * 500, "短", "a\nb\x1b[31m"])
 def test_a_name_fits_into_the_table(text):
-    """Its middle is left out, and it cannot steer the terminal."""
+    """Its end is left out where it is too wide, and it cannot steer the terminal."""
     short = shorten(text)
     assert cell_len(short) <= MAX_NAME
     assert short.isprintable()
@@ -51,10 +51,11 @@ def test_the_whole_report():
         == """\
 Fix first: (end) in click (55.7% of its time, 64ms in all)
 
-operation   count  failed  cancelled  open  total   self  running    p50    p95    p99    max   share
-click           1       1          0    13  115ms  115ms        -  115ms  115ms  115ms  115ms  100.0%
-  get_user      1                            51ms                   51ms   51ms                 44.3%
-  (end)         1                            64ms                   64ms   64ms                 55.7%  ◀ bottleneck
+operation   count  failed  cancelled  open  total  self  running    p50    p95    p99    max  share
+click           1       1          0    13  115ms     -        -  115ms  115ms  115ms  115ms      -
+  get_user      1                            51ms                  51ms   51ms                44.3%
+  (end)         1                            64ms                  64ms   64ms                55.7%  ◀ bottleneck
+-: a plain log does not say what called what, so no time of their own is known.
 
 Failures by type:
   click: error 1

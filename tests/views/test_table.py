@@ -16,13 +16,15 @@ from perftrace.views.console import plain_text, write
 from perftrace.views.report import MAX_ROWS, report_view
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import shorten, squeeze
+from tests.ids import span_id, trace_id
 
 MS = 1_000_000
 
 
 def record(name, number=0, outcome="ok"):
     marks = [("下载图片", "", 40 * MS, NO_ATTRIBUTES), ("query", "", 90 * MS, NO_ATTRIBUTES)]
-    return Record(name, given_id=f"{name}_{number}", duration_ns=115 * MS, checkpoints=marks, outcome=outcome)
+    ids = {"trace_id": trace_id(number + 1), "span_id": span_id(1)}
+    return Record(name, given_id=f"{name}_{number}", duration_ns=115 * MS, checkpoints=marks, outcome=outcome, **ids)
 
 
 def view(*names, language="en"):
@@ -53,6 +55,38 @@ def test_a_report_fits_the_window(language, names, window):
     whole = plain_text(view(*names, language=language)).split("\n\n")[1].split("\n")[0].split()
     head = text.split("\n\n")[1].replace("\n", "")
     assert all(title in head for title in whole)
+
+
+@pytest.mark.parametrize("window", [60, 100, None])
+def test_names_are_whole(window):
+    """In a window they go on in the next line: two of them may differ at their end alone, or in their middle."""
+    names = [f"bot.handlers.{part}.confirm_generation_of_picture.{part}" for part in ("callback", "message")]
+    text = plain_text(view(*names), width=window)
+    table, slowest = text.split("\n\n")[1], text.split("\n\n")[3]
+    for number, name in enumerate(names):
+        assert name in joined(table)
+        assert f"{name}_{number}" in joined(slowest)
+
+
+def joined(text):
+    """Put the first column of a table together again."""
+    return "".join(line.partition("  ")[0].strip() for line in text.split("\n"))
+
+
+def test_small_segments_of_many_share_a_row():
+    """In the text: what takes less than a hundredth, where there are more than ten."""
+    for steps in (9, 30):
+        marks = [(f"step{n}", "", n * MS // 10, NO_ATTRIBUTES) for n in range(1, steps)] + [("long", "", 900 * MS, {})]
+        ids = {"trace_id": trace_id(1), "span_id": span_id(1)}
+        found = analysis.report(Reading([Record("click", duration_ns=1000 * MS, checkpoints=marks, **ids)]))
+        text = plain_text(report_view(found, ReadCounters(9, 9), "en"))
+        rows = [line.split("  ")[1] for line in text.split("\n\n")[1].split("\n")[2:]]
+        if steps == 9:
+            assert rows == [*(f"step{n}" for n in range(1, 9)), "long", "(end)"]
+        else:
+            assert rows == ["long", "(29 segments below 1%)", "(end)"]
+            assert [line.split()[-2:] for line in text.split("\n") if "29 segments" in line] == [["2.9ms", "0.3%"]]
+        assert len(found.operations[0].segments) == steps + 1
 
 
 def test_a_wide_window_and_a_pipe_show_all():
