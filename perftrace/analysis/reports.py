@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from perftrace.analysis.aggregation import OperationStats, Tally
+from perftrace.analysis.fix_first import WAITS, FixFirst, TraceCollector, fix_first
 from perftrace.analysis.percentiles import WeightedValues
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record
@@ -126,6 +127,8 @@ class Report:
     """In the order in which they started."""
     duplicates: int
     """Records left out, as one with the same trace and span was there."""
+    fix_first: FixFirst | None
+    """None where nothing finished."""
 
 
 ORDERS: dict[str, Callable[[OperationReport], tuple[float, str, str]]] = {
@@ -152,10 +155,12 @@ def report(
     many runs are listed. by: what the runs of an operation are grouped by: an attribute, a key, `outcome` ...; see
     `value_of` in `perftrace.analysis.filters`. order: one of `ORDERS`.
     """
-    tally = Tally(by, slowest)
-    tally.add(reading.records)
+    tally, traces = Tally(by, slowest), TraceCollector()
+    tally.add(traces.watch(reading.records))
     if reading.aggregates is not None:
         tally.add_aggregates(reading.aggregates)
+        for counts in reading.aggregates.counts:
+            traces.add_store(counts)
     never_ended = list(reading.unfinished)
     for record in never_ended:
         tally.add_unfinished(record)
@@ -167,7 +172,22 @@ def report(
         [_run(record) for record in tally.longest()],
         [NeverEnded(r.operation_id, r.name, r.checkpoints[-1][0] if r.checkpoints else None) for r in never_ended],
         tally.duplicates,
+        fix_first(traces) or _longest_stretch(operations),
     )
+
+
+def _longest_stretch(operations: Iterable[OperationReport]) -> FixFirst | None:
+    """Choose the longest segment of a plain log, which does not say what called what."""
+    found = [
+        (segment.total, operation.name, segment)
+        for operation in operations
+        for segment in operation.segments
+        if segment.name not in WAITS and segment.count
+    ]
+    if not found:
+        return None
+    total, name, segment = min(found, key=lambda one: (-one[0], one[1], one[2].name))
+    return FixFirst(name, segment.name, None, None, total, None, segment.count, None, None, [], None)
 
 
 def _operation(name: str, group: str | None, by_weight: Mapping[float, OperationStats]) -> OperationReport:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 from perftrace.analysis.filters import RecordFilter
+from perftrace.analysis.fix_first import MAX_RECORDS
 from perftrace.analysis.reports import ORDERS, SLOWEST, report
 from perftrace.cli.common import (
     add_selection,
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     selection = selection_of(options)
     # To look at single runs takes records.
-    aggregates = RunAggregates(SLOWEST) if selection == RecordFilter() and options.by is None else None
+    aggregates = RunAggregates(SLOWEST, MAX_RECORDS) if selection == RecordFilter() and options.by is None else None
     source = open_source(options, aggregates=aggregates)
     found = report(selection.filter_reading(source.reading()), by=options.by, order=options.sort)
     status = report_read_errors(options, source)

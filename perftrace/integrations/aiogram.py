@@ -14,6 +14,7 @@ from aiogram.types import TelegramObject, Update
 
 from perftrace.core.block import Block, UnnamedBlock
 from perftrace.core.record import Operation
+from perftrace.integrations.client_calls import api_call
 from perftrace.integrations.guard import guarded
 from perftrace.integrations.handler_names import HandlerNames
 from perftrace.integrations.patching import Undo, all_of, patch, quiet
@@ -130,7 +131,7 @@ class AiogramTracing:
             for update in answer:
                 self._receipts.note(update.update_id, is_polled=True)
             return answer
-        async with operation(f"telegram.{type(method).__name__}"):
+        async with api_call(f"telegram.{type(method).__name__}", "aiogram", lambda: str(bot.session.api.base)):
             return await make_request(bot, method)
 
 

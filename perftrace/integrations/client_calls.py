@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from perftrace.core.block import Block
 from perftrace.core.record import Operation
@@ -31,6 +32,12 @@ def http_request(library: str, request: Any) -> Block:
 
 def _attributes(method: str, url: Any) -> dict[str, object]:
     return {"http.request.method": method, "url.path": masked(str(url.path)), "server.address": url.host or ""}
+
+
+def api_call(name: str, library: str, read_url: Callable[[], str]) -> Block:
+    """Make the operation of a call of Telegram's API, whose URL holds a token: its host alone is kept."""
+    host = guarded(f"{library}: host", lambda: urlsplit(read_url()).hostname, None)
+    return operation(name, attributes={"http.request.method": "POST", "server.address": host or ""})
 
 
 def keep_status(library: str, handle: Operation, read: Callable[[], object]) -> None:

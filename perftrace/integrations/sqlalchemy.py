@@ -11,6 +11,7 @@ from perftrace.integrations.client_calls import client_call
 from perftrace.integrations.guard import guarded
 from perftrace.integrations.patching import Undo, all_of, be_quiet, is_wanted, patch, quiet
 from perftrace.integrations.statements import statement_name
+from perftrace.tracing.configuration import tracer
 
 _BLOCK = "_perftrace_block"
 
@@ -39,7 +40,7 @@ def install() -> Undo:
 
 def _connect(wrapped: Any, dialect: Any, args: Any, kwargs: Any) -> Any:
     """Let the driver make a connection that it does not trace: its statements are traced here."""
-    if not is_wanted():
+    if not _is_waited_for():
         with quiet():
             return wrapped(*args, **kwargs)
     system = guarded("sqlalchemy: dialect", lambda: str(dialect.name), "")
@@ -47,10 +48,15 @@ def _connect(wrapped: Any, dialect: Any, args: Any, kwargs: Any) -> Any:
         return wrapped(*args, **kwargs)
 
 
+def _is_waited_for() -> bool:
+    """Report whether an operation waits for a connection: one that a program makes at its start keeps nobody."""
+    return is_wanted() and tracer.current_operation() is not None
+
+
 def _wait(wrapped: Any, connections: Any, args: Any, kwargs: Any) -> Any:
     """Take a connection out of a pool's queue; only where there is none, and more are not allowed, it is waited for."""
     block = args[0] if args else kwargs.get("block", True)
-    if not block or not is_wanted() or not guarded("sqlalchemy: pool", connections.empty, False):
+    if not block or not _is_waited_for() or not guarded("sqlalchemy: pool", connections.empty, False):
         return wrapped(*args, **kwargs)
     with client_call("sql pool", {}):
         return wrapped(*args, **kwargs)

@@ -12,6 +12,7 @@ from telegram.request import BaseRequest
 from perftrace.core.record import Operation
 from perftrace.core.values import plain
 from perftrace.integrations import job_origins
+from perftrace.integrations.client_calls import api_call
 from perftrace.integrations.guard import guarded
 from perftrace.integrations.handler_names import HandlerNames
 from perftrace.integrations.patching import Undo, all_of, is_wanted, no_operation, patch, quiet
@@ -150,7 +151,7 @@ class TelegramTracing:
         url = args[0] if args else kwargs.get("url")
         if not is_wanted() or not isinstance(url, str):
             return await wrapped(*args, **kwargs)
-        async with operation(f"telegram.{url.rpartition('/')[2]}"):
+        async with api_call(f"telegram.{url.rpartition('/')[2]}", "telegram", lambda: url):
             return await wrapped(*args, **kwargs)
 
 

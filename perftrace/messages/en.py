@@ -195,7 +195,11 @@ TEXTS = Texts(
         },
     ),
     report=ReportTexts(
-        first="Fix first: {segment} in {operation} ({share} of its time, {total} in all)",
+        first="Fix first: {step} ({share} of all own time: {total} in {count} runs)",
+        first_of_log="Fix first: {step} ({share} of its time, {total} in all)",
+        step="{segment} in {operation}",
+        callers="  called by {callers}",
+        sampled="  from {traces} of {of} traces, chosen by their ids",
         columns=(
             "operation",
             "count",

@@ -128,6 +128,10 @@ class ReportTexts(NamedTuple):
     """The texts of a report in one language."""
 
     first: str
+    first_of_log: str
+    step: str
+    callers: str
+    sampled: str
     columns: tuple[str, ...]
     bottleneck: str
     failures: str

@@ -180,7 +180,11 @@ TEXTS = Texts(
         },
     ),
     report=ReportTexts(
-        first="最值得先优化: {operation} 的 {segment}（占该操作耗时的 {share}，共 {total}）",
+        first="最值得先优化: {step}（占全部自身耗时的 {share}，{count} 次共 {total}）",
+        first_of_log="最值得先优化: {step}（占该操作耗时的 {share}，共 {total}）",
+        step="{operation} 的 {segment}",
+        callers="  调用者: {callers}",
+        sampled="  取自 {of} 条轨迹中按 ID 选出的 {traces} 条",
         columns=(
             "操作",
             "次数",

@@ -53,6 +53,11 @@ class StoreAggregates(NamedTuple):
     """How long children of the same process ran, by operation and weight, in nanoseconds."""
     slowest: list[Record]
     unfinished: list[Record]
+    sample: list[Record]
+    """The records of those traces whose id is a multiple of `step`."""
+    step: int
+    other_roots: int
+    """How many traces there are besides, by their roots."""
 
 
 class RunAggregates:
@@ -61,9 +66,11 @@ class RunAggregates:
     A log rounds to milliseconds, so that a million durations are a few thousand different ones.
     """
 
-    def __init__(self, slowest: int = 0) -> None:
+    def __init__(self, slowest: int = 0, sample: int = 0) -> None:
         self.slowest = slowest
         """How many of the slowest runs are kept as records."""
+        self.sample = sample
+        """How many records of whole traces are kept at most."""
         self.longest: list[tuple[int, int, Record]] = []
         """A heap of these: duration, minus the order of their ends, record."""
         self.durations: defaultdict[str, Counter[int]] = defaultdict(Counter)

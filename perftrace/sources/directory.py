@@ -58,7 +58,7 @@ def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates
     if not own:
         return set()
     try:
-        counts = aggregate_runs(own, aggregates.slowest)
+        counts = aggregate_runs(own, aggregates.slowest, aggregates.sample)
     except (OSError, ValueError, ImportError):
         return set()
     aggregates.counts.append(counts)

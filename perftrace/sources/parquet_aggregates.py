@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ROWS = 1_000_000
 """How many rows are taken at once."""
+_OF_MANY = 0.4
+"""Where there are too many records, so much of what might be held is taken: one costs as much as fifty counted."""
 _SHAPES = """
 SELECT name, coalesce(weight, 1.0) AS weight,
     hash(list_transform(checkpoints, lambda c: c.name)) AS shape,
@@ -53,10 +55,12 @@ SELECT name, weight, sum(ended - begun)::BIGINT FROM parts WHERE ended > begun G
 """
 
 
-def aggregate_runs(files: Sequence[TraceFile], slowest: int) -> StoreAggregates:
+def aggregate_runs(files: Sequence[TraceFile], slowest: int, sample: int) -> StoreAggregates:
     """Count the records of Parquet files, in which each is once.
 
-    slowest: how many of the slowest are given as records. Raises ValueError where a file cannot be read, or holds
+    slowest: how many of the slowest are given as records. sample: how many of whole traces at most.
+
+    Raises ValueError where a file cannot be read, or holds
     records of a newer version; ModuleNotFoundError without DuckDB or numpy.
     """
     import numpy as np  # noqa: F401  # DuckDB gives arrays by it
@@ -66,7 +70,7 @@ def aggregate_runs(files: Sequence[TraceFile], slowest: int) -> StoreAggregates:
 
         try:
             _create_view(db, select_all(Contents(tuple(files), (), ())))
-            counts = _count(db, slowest)
+            counts = _count(db, slowest, sample)
             for group, rows in _groups(db, files):
                 _create_view(db, select_all(Contents(tuple(group), (), ()), rows))
                 counts.blocks.extend(_blocks(db))
@@ -75,14 +79,23 @@ def aggregate_runs(files: Sequence[TraceFile], slowest: int) -> StoreAggregates:
             raise ValueError(str(error).splitlines()[0]) from None
 
 
-def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> StoreAggregates:
-    ((rows, newest),) = db.execute("SELECT count(*), max(v) FROM runs").fetchall()
+def _count(db: "duckdb.DuckDBPyConnection", slowest: int, sample: int) -> StoreAggregates:
+    ((rows, newest, roots),) = db.execute(
+        "SELECT count(*), max(v), count(*) FILTER (parent_id IS NULL AND trace_id <> '' AND outcome IS NOT NULL) "
+        "FROM runs"
+    ).fetchall()
     if newest is not None and newest > VERSION:
         raise ValueError(Message("newer_records", version=newest, known=VERSION))
     # Of these rows all columns are read, so that it pays to know first which they are.
     longest = "SELECT duration_ns FROM runs WHERE outcome IS NOT NULL ORDER BY duration_ns DESC"
     ((least,),) = db.execute(f"SELECT min(duration_ns) FROM ({longest} LIMIT {slowest:d})").fetchall()  # noqa: S608  # ours
     order = f"ORDER BY duration_ns DESC, start LIMIT {slowest:d}"
+    step = 1
+    if rows > sample > 0:
+        while rows > _OF_MANY * sample * step:
+            step *= 2
+    is_chosen = f"trace_id <> '' AND ('0x' || right(trace_id, 8))::UBIGINT % {step:d} = 0"
+    chosen = list(_records(db, f"outcome IS NOT NULL AND {is_chosen}")) if sample else []
     return StoreAggregates(
         int(rows),
         [],
@@ -90,6 +103,9 @@ def _count(db: "duckdb.DuckDBPyConnection", slowest: int) -> StoreAggregates:
         db.execute(_CALLED).fetchall(),
         list(_records(db, f"outcome IS NOT NULL AND duration_ns >= {least or 0:d} {order}")),
         list(_records(db, "outcome IS NULL")),
+        chosen,
+        step,
+        roots - sum(record.parent_id is None for record in chosen),
     )
 
 

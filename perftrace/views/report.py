@@ -23,6 +23,8 @@ SMALL = 0.01
 """The share of its operation's time below which a segment is small."""
 MAX_NEVER_ENDED = 10
 """How many runs that never ended are listed; the rest is a number."""
+MAX_CALLERS = 5
+"""How many callers are named."""
 MAX_ERRORS = 5
 """How many types of failures are listed for an operation."""
 
@@ -105,19 +107,28 @@ def _never_ended(runs: Sequence[NeverEnded], words: ReportTexts) -> list[Rendera
 
 
 def _first(report: Report, words: ReportTexts) -> str:
-    """Name the segment that takes most time of all, where an operation has more than one."""
-    found = [
-        (segment.total, operation.name, segment)
-        for operation in report.operations
-        for segment in operation.segments
-        if segment.bottleneck and len(operation.segments) > 1
-    ]
-    if not found:
+    """Name the segment to fix first, and who calls it."""
+    found = report.fix_first
+    if found is None:
         return ""
-    total, name, segment = max(found, key=lambda one: one[0])
-    return words.first.format(
-        operation=shorten(name), segment=shorten(segment.name), share=f"{segment.share:.1%}", total=duration(total)
-    )
+    segments = [
+        one for operation in report.operations if operation.name == found.operation for one in operation.segments
+    ]
+    step = shorten(found.operation)
+    if any(one.name != found.segment for one in segments):  # one alone is the whole operation
+        step = words.step.format(operation=step, segment=shorten(found.segment))
+    if found.share is None:
+        share = next((one.share for one in segments if one.name == found.segment), 0.0)
+        return words.first_of_log.format(step=step, share=f"{share:.1%}", total=duration(found.own))
+    share_of_all, total = f"{found.share:.1%}", duration(found.own)
+    lines = [words.first.format(step=step, share=share_of_all, total=total, count=found.count)]
+    if found.callers:
+        callers = [f"{shorten(one.name)} {one.share:.0%}" for one in found.callers[:MAX_CALLERS]]
+        callers += ["..."] if len(found.callers) > MAX_CALLERS else []
+        lines.append(words.callers.format(callers=", ".join(callers)))
+    if found.sampled is not None:
+        lines.append(words.sampled.format(traces=found.sampled.traces, of=found.sampled.of))
+    return "\n".join(lines)
 
 
 def _rows(operations: Sequence[OperationReport], words: ReportTexts) -> Iterable[Sequence[str]]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perftrace.analysis.fix_first import MAX_RECORDS
 from perftrace.analysis.reports import SLOWEST, report
 from perftrace.cli import main
 from perftrace.core.record import Record
@@ -68,7 +69,7 @@ def by_records(folder):
 
 
 def counted(folder):
-    shapes = RunAggregates(SLOWEST)
+    shapes = RunAggregates(SLOWEST, MAX_RECORDS)
     source = FileSource([folder], shapes)
     found = report(source.reading())
     assert shapes.counts
