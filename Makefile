@@ -16,7 +16,7 @@ READY = $(VENV)/.ready-$(KEY)
 # Interpreters that `matrix` tests besides $(PYTHON); those that are not installed are named and left out.
 OTHERS ?= $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python)
 
-.PHONY: venv coverage static tests demo quickstart test faults test-peers docs soak ci lint types bench matrix clean help
+.PHONY: venv coverage static tests demo quickstart test faults test-peers docs soak ci lint types bench oldest matrix clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -49,6 +49,7 @@ ci: $(READY)  ## what must be green before anything lands
 static: lint types docs
 tests: coverage
 	@$(MAKE) --no-print-directory test LANES="types or statistics"
+	@$(MAKE) --no-print-directory oldest
 	@$(MAKE) --no-print-directory matrix
 
 lint: $(READY)  ## style and format
@@ -69,6 +70,10 @@ bench:  ## what perftrace costs beside its peers, as ratios; ten minutes
 	@$(MAKE) --no-print-directory venv VENV=.venv-bench GROUP=bench
 	@for part in one_operation pipeline integrations store growth import_time report analysis otlp; do .venv-bench/bin/python tests/benchmarks/$$part.py || status=1; done; exit $${status:-0}
 
+oldest:  ## the integrations with the oldest version of each library that pyproject.toml allows
+	@$(MAKE) --no-print-directory venv VENV=.venv-oldest GROUP=oldest
+	.venv-oldest/bin/python -m pytest -n $(WORKERS) tests/integrations --ignore-glob='*opentelemetry*' --ignore-glob='*oteltap*'
+
 matrix:  ## all tests on each other supported Python that pyenv has
 	@for python in $(OTHERS); do \
 	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
@@ -86,5 +91,5 @@ $(READY):
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --upgrade 'pip>=25.1'
-	$(PY) -m pip install -q -e . --group $(GROUP)
+	$(PY) -m pip install -q --no-compile -e . --group $(GROUP)  # Python compiles what is imported
 	@touch $@

@@ -76,7 +76,7 @@ class PerftraceMiddleware:
     def _by_route(self, scope: Mapping[str, Any]) -> str:
         # In a scope of its own: matching leaves notes in it.
         routes = getattr(scope.get("app", self.app), "routes", ())
-        route = scope.get("path_template") or _route(routes, {**scope})
+        route = scope.get("path_template") or _route(routes, {**scope}) or _chosen(routes, scope.get("route_handler"))
         method = str(scope["method"])
         return f"{method} {route}" if route else method
 
@@ -196,6 +196,14 @@ def _route(routes: Iterable[Any], scope: MutableMapping[str, Any]) -> str:
             return path
         partial = partial or path
     return partial
+
+
+def _chosen(routes: Iterable[Any], handler: Any) -> str:
+    """Find the template of the one route that has the handler that Litestar, before it told templates, has chosen."""
+    if handler is None:
+        return ""
+    found = {str(route.path_format) for route in routes if handler in getattr(route, "route_handlers", ())}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _path(route: Any, scope: MutableMapping[str, Any]) -> str:

@@ -84,17 +84,6 @@ def quiet() -> Iterator[None]:
         _quiet.reset(token)
 
 
-def be_quiet() -> Undo:
-    """Make no operations from here on until what is returned is called, in the same context."""
-    token = _quiet.set(True)
-
-    def speak_again() -> None:
-        with suppress(ValueError):  # in another context, which never was quiet
-            _quiet.reset(token)
-
-    return speak_again
-
-
 def is_called_by_current() -> bool:
     """Report whether the operation that is current waits for what runs here.
 

@@ -9,11 +9,13 @@ from sqlalchemy.util import queue
 
 from perftrace.integrations.client_calls import client_call
 from perftrace.integrations.guard import guarded
-from perftrace.integrations.patching import Undo, all_of, be_quiet, is_wanted, patch, quiet
+from perftrace.integrations.patching import Undo, all_of, is_wanted, patch, quiet
 from perftrace.integrations.statements import statement_name
 from perftrace.tracing.configuration import tracer
 
 _BLOCK = "_perftrace_block"
+_EXECUTING = ("do_execute", "do_executemany", "do_execute_no_params")
+"""The methods of dialects that call the driver."""
 
 
 def install() -> Undo:
@@ -27,6 +29,7 @@ def install() -> Undo:
         event.listen(Engine, name, listener)
     unpatch = all_of(
         patch(DefaultDialect, "connect", _connect),
+        *(patch(DefaultDialect, name, _execute) for name in _EXECUTING),
         *(patch(kind, "get", _wait) for kind in (queue.Queue, queue.AsyncAdaptedQueue)),
     )
 
@@ -45,6 +48,12 @@ def _connect(wrapped: Any, dialect: Any, args: Any, kwargs: Any) -> Any:
             return wrapped(*args, **kwargs)
     system = guarded("sqlalchemy: dialect", lambda: str(dialect.name), "")
     with client_call("sql connect", {"db.system.name": system}), quiet():
+        return wrapped(*args, **kwargs)
+
+
+def _execute(wrapped: Any, dialect: object, args: Any, kwargs: Any) -> Any:
+    """Let a driver that is traced, too, execute what is traced here: a connection that the user made."""
+    with quiet():
         return wrapped(*args, **kwargs)
 
 
@@ -73,8 +82,7 @@ def _before(connection: Any, cursor: Any, statement: str, parameters: Any, conte
     }
     block = client_call(statement_name(statement), attributes)
     block.begin()  # never current: where no second callback comes, nothing is left behind
-    # Quiet: the driver below may be traced, too.
-    setattr(context, _BLOCK, (block, be_quiet()))
+    setattr(context, _BLOCK, block)
 
 
 def _after(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
@@ -87,9 +95,7 @@ def _on_error(failure: ExceptionContext) -> None:
 
 def _end(context: Any, error: BaseException | None) -> None:
     """End what `_before` began, if it did: an error may come without a statement."""
-    begun = getattr(context, _BLOCK, None)
-    if begun is not None:
+    block = getattr(context, _BLOCK, None)
+    if block is not None:
         delattr(context, _BLOCK)
-        block, speak_again = begun
-        speak_again()
         block.end(error)

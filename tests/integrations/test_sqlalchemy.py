@@ -13,6 +13,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 import perftrace
 from perftrace.integrations import instrument, uninstrument
+from perftrace.integrations.patching import is_quiet
 from perftrace.testing import capture
 
 
@@ -74,6 +75,7 @@ def test_another_listener_that_raises_leaves_nothing_current(engine, records):
     with engine.connect() as connection, pytest.raises(PermissionError):
         connection.execute(text("SELECT 1"))
     assert perftrace.current_operation() is None
+    assert not is_quiet()
 
 
 def test_without_a_sink_or_uninstrumented_nothing_is_done(engine, records):

@@ -85,8 +85,12 @@ def test_sqlalchemys_statements_are_traced_once_whatever_runs_them():
                 connection.execute(sqlalchemy.text("select nothing from nowhere"))
         engine.dispose()
         asyncio.run(with_asyncio())
+        own = sqlalchemy.create_engine("sqlite://", creator=lambda: sqlite3.connect(":memory:"))  # a traced connection
+        with own.connect() as connection:
+            connection.execute(sqlalchemy.text("select 1"))
+        own.dispose()
     texts = [record.attributes.get("db.query.text") for record in records]
-    assert texts.count("select 1") == 2
+    assert texts.count("select 1") == 3
     assert texts.count("select nothing from nowhere") == 1
     with capture() as records:
         bare = sqlite3.connect(":memory:")

@@ -1,6 +1,7 @@
 """taskiq with its own broker in memory, whose messages are bytes like any broker's."""
 
 import asyncio
+import inspect
 import time
 
 import pytest
@@ -46,7 +47,7 @@ def send(broker, name, *arguments, labels=None):
         await broker.startup()
         async with perftrace.operation("handler"):
             task = await broker.find_task(name).kicker().with_labels(**(labels or {})).kiq(*arguments)
-        await broker.wait_all()
+        await asyncio.gather(*broker._running_tasks)  # noqa: SLF001  # wait_all() is younger
         result = None if name == "no_result" else await task.wait_result(timeout=5)
         await broker.shutdown()
         return result
@@ -125,6 +126,8 @@ def test_nothing_is_added_without_wish(off):
 
 def test_tasks_that_run_in_place_end_each_by_itself():
     """One inside of another; nothing is current afterwards, and the next is nobody's child."""
+    if "await_inplace" not in inspect.signature(taskiq.InMemoryBroker).parameters:
+        pytest.skip("this version of taskiq never runs tasks in place")
     broker = taskiq.InMemoryBroker(await_inplace=True)
     broker.add_middlewares(PerftraceMiddleware())
 
