@@ -60,10 +60,16 @@ class AiogramTracing:
 
         Middlewares that are registered later run inside the operation.
         """
-        received, undos = self._on_update, []
+        undos = []
         names = HandlerNames("aiogram", lambda: _handlers_of(dispatcher))
-        dispatcher.update.outer_middleware.register(received)
-        undos.append(lambda: dispatcher.update.outer_middleware.unregister(received))
+        outer = dispatcher.update.outer_middleware
+        others = list(outer[:])
+        # Around aiogram's own, of which one calls the handlers of errors, and once more within it.
+        for middleware in others:
+            outer.unregister(middleware)
+        for middleware in (self._on_update, *others, self._on_failure):
+            outer.register(middleware)
+        undos += [functools.partial(outer.unregister, one) for one in (self._on_update, self._on_failure)]
         for kind, observer in dispatcher.observers.items():
             if kind not in ("update", "error"):
                 middleware = functools.partial(self._on_event, kind, names)
@@ -86,7 +92,7 @@ class AiogramTracing:
             return await handler(event, data)
         delivery = self._receipts.take(event.update_id, is_polled=not self._is_watching)
         block = update_block(delivery.queue, is_own=delivery.is_polled and self._is_watching)
-        work, error = _Work(event, delivery, block), None
+        work, error = _Work(event, delivery, block, [None]), None
         block.__enter__()
         token = _work.set(work)
         try:
@@ -96,9 +102,21 @@ class AiogramTracing:
             raise
         finally:
             _work.reset(token)
+            error = error or work.failure[0]
             if not block.is_named and (error is not None or block.is_asked_for):
                 block.become(work.whole(data, **{"telegram.unhandled": True}))
             block.__exit__(type(error), error, None)
+            error = work.failure[0] = None  # it holds this frame, and all above it
+
+    async def _on_failure(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Note what goes wrong in an update, before a handler of errors makes it good."""
+        work = _work.get()
+        try:
+            return await handler(event, data)
+        except BaseException as error:
+            if work is not None and work.update is event:
+                work.failure[0] = error
+            raise
 
     async def _on_event(
         self, kind: str, names: HandlerNames, handler: Handler, event: TelegramObject, data: dict[str, Any]
@@ -141,6 +159,8 @@ class _Work(NamedTuple):
     update: Update
     delivery: Delivery
     block: UnnamedBlock
+    failure: list[BaseException | None]
+    """What ended it, even where a handler of errors has taken that; one place."""
 
     def named(self, name: str, kind: str, event: object, data: Mapping[str, Any], **attributes: object) -> Block:
         """Make a block of what is known of the update."""

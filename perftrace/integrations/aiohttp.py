@@ -17,15 +17,17 @@ def trace_config() -> aiohttp.TraceConfig:
 
     An operation is named `METHOD host` and ends when the answer's headers are there: its body is read afterwards.
     Checkpoints: `pool` where it has its place in the pool, `connect` where it has a connection that is new (name
-    resolution and TLS included), `headers_sent`, `first_byte`. Redirects are part
-    of it. The query string is kept nowhere.
+    resolution and TLS included), `headers_sent`, `first_byte`. Redirects are part of it (`redirect`: until the answer
+    that names the next address), and what a middleware sends again (`retry`: until then). The query string is kept
+    nowhere.
     """
     config = aiohttp.TraceConfig()
     config.on_request_start.append(_started)
     for callbacks in (config.on_connection_create_start, config.on_connection_reuseconn):
-        callbacks.append(_reaches("pool"))
+        callbacks.append(_placed)
     config.on_connection_create_end.append(_reaches("connect"))
     config.on_request_headers_sent.append(_reaches("headers_sent"))
+    config.on_request_redirect.append(_reaches("redirect"))
     config.on_request_end.append(_ended)
     config.on_request_exception.append(_failed)
     return config
@@ -66,13 +68,21 @@ async def _started(
         return
     block = http_request("aiohttp", request)
     handle = block.begin()  # never current: where no second callback comes, nothing is left behind
-    context.block = block
+    context.block, context.last = block, ""
     guarded("aiohttp: traceparent", lambda: _inject(request.headers, handle), None)
 
 
 def _inject(headers: Any, handle: Operation) -> None:
     if HEADER not in headers:
         headers[HEADER] = f"00-{handle.trace_id}-{handle.span_id}-01"
+
+
+async def _placed(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+    """Mark the end of the wait for the pool, or, where a middleware sends a request again, of the attempt before."""
+    block = getattr(context, "block", None)
+    if block is not None:
+        block.checkpoint("retry" if context.last == "headers_sent" else "pool")
+        context.last = "pool"
 
 
 def _reaches(moment: str) -> Any:
@@ -82,6 +92,7 @@ def _reaches(moment: str) -> Any:
         block = getattr(context, "block", None)
         if block is not None:
             block.checkpoint(moment)
+            context.last = moment
 
     return reached
 

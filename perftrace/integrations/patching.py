@@ -103,7 +103,14 @@ def is_called_by_current() -> bool:
 @contextmanager
 def no_operation() -> Iterator[None]:
     """Let no operation be current in a block: what comes from outside asks nobody who happens to be."""
-    token = set_current(None)
+    with within(None):
+        yield
+
+
+@contextmanager
+def within(run: Run | None) -> Iterator[None]:
+    """Let an operation be current in a block, even one that has ended: what begins there belongs to it."""
+    token = set_current(run)
     try:
         yield
     finally:

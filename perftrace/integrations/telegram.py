@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 import telegram
 from telegram.ext import Application, ApplicationHandlerStop, BaseHandler, ConversationHandler, Job
 from telegram.request import BaseRequest
 
-from perftrace.core.record import Operation
+from perftrace.core.record import Operation, run_of
+from perftrace.core.run import Run
 from perftrace.core.values import plain
 from perftrace.integrations import job_origins
 from perftrace.integrations.client_calls import api_call
 from perftrace.integrations.guard import guarded
 from perftrace.integrations.handler_names import HandlerNames
-from perftrace.integrations.patching import Undo, all_of, is_wanted, no_operation, patch, quiet
+from perftrace.integrations.patching import Undo, all_of, is_wanted, no_operation, patch, quiet, within
 from perftrace.integrations.telegram_updates import Delivery, UpdateLog, update_block
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
@@ -23,7 +24,17 @@ from perftrace.tracing.configuration import tracer
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 _job: ContextVar[tuple[Any, Operation] | None] = ContextVar("perftrace_telegram_job", default=None)
 """The job that runs, and its operation."""
-_delivery: ContextVar[Delivery | None] = ContextVar("perftrace_telegram_update", default=None)
+
+
+class _Work(NamedTuple):
+    """An update that is at work."""
+
+    delivery: Delivery
+    failed: list[tuple[Exception, Run]]
+    """What its handlers raised, until the application's handlers of errors have it."""
+
+
+_work: ContextVar[_Work | None] = ContextVar("perftrace_telegram_update", default=None)
 """The update whose handlers run."""
 _is_polling: ContextVar[bool] = ContextVar("perftrace_is_polling", default=False)
 
@@ -60,7 +71,7 @@ class TelegramTracing:
             patch(BaseHandler, "handle_update", self._on_update),
             patch(BaseRequest, "post", self._on_request),
             patch(Job, "run", self._on_job),
-            patch(Application, "process_error", self._on_job_error),
+            patch(Application, "process_error", self._on_error),
         )
 
     def _on_receipt(self, wrapped: Any, owner: Any, args: Any, kwargs: Any) -> Any:
@@ -85,20 +96,23 @@ class TelegramTracing:
         if not tracer.live or not isinstance(update, telegram.Update):
             await wrapped(*args, **kwargs)
             return
-        token = _delivery.set(self._receipts.take(update.update_id, is_polled=True))
+        work = _Work(self._receipts.take(update.update_id, is_polled=True), [])
+        token = _work.set(work)
         try:
             await wrapped(*args, **kwargs)
         finally:
-            _delivery.reset(token)
+            _work.reset(token)
+            work.failed.clear()
 
     async def _on_update(self, wrapped: Any, handler: Any, args: Any, kwargs: Any) -> Any:
         """Make the operation around a handler."""
         arguments = dict(zip(("update", "application"), args, strict=False)) | kwargs
         update, application = arguments.get("update"), arguments.get("application")
-        delivery = _delivery.get()
+        work = _work.get()
         is_ours = self._application is None or application is self._application
-        if delivery is None or not is_ours or not is_wanted() or not isinstance(update, telegram.Update):
+        if work is None or not is_ours or not is_wanted() or not isinstance(update, telegram.Update):
             return await wrapped(*args, **kwargs)
+        delivery = work.delivery
         user, message = update.effective_user, update.effective_message
         date = None if message is None or update.callback_query else message.edit_date or message.date
         kind = next((name for name in telegram.Update.ALL_TYPES if getattr(update, name, None) is not None), "update")
@@ -112,6 +126,9 @@ class TelegramTracing:
                 return await wrapped(*args, **kwargs)
             except ApplicationHandlerStop as stop:  # no failure: it keeps the update from other handlers
                 stopped = stop
+            except Exception as error:
+                work.failed.append((error, run_of(handle)))
+                raise
             finally:
                 handle.annotate(**delivery.late_mark(self._late_after))
         raise stopped
@@ -138,10 +155,16 @@ class TelegramTracing:
             finally:
                 _job.reset(token)
 
-    async def _on_job_error(self, wrapped: Any, application: Any, args: Any, kwargs: Any) -> Any:
-        """Note that a job has failed: its error goes to the application's handlers of errors, not to its caller."""
-        running = _job.get()
+    async def _on_error(self, wrapped: Any, application: Any, args: Any, kwargs: Any) -> Any:
+        """Let handlers of errors run within what has failed; a job's error goes to them, not to its caller."""
+        running, work = _job.get(), _work.get()
         error = args[1] if len(args) > 1 else kwargs.get("error")
+        failed = [] if work is None else work.failed
+        for pair in failed[:]:
+            if pair[0] is error:
+                failed.remove(pair)
+                with within(pair[1]):
+                    return await wrapped(*args, **kwargs)
         if running is not None and kwargs.get("job") is running[0] and error is not None:
             running[1].fail(f"{type(error).__name__}: {plain(error)}")
         return await wrapped(*args, **kwargs)

@@ -278,15 +278,44 @@ def test_an_update_that_nobody_takes_is_kept_where_something_belongs_to_it():
 def test_an_update_fails_before_its_handler():
     """It is told all the same."""
 
-    def prepare(dispatcher):
-        with_middleware(failing)(dispatcher)
-        dispatcher.errors()(on_error)
-
     async def on_error(event):
-        return True
+        await event.update.message.answer("sorry")
 
-    whole = feed(prepare, message(1, "hi"))["(message)"]
-    assert (whole.outcome, whole.error) == ("error", "no database")
+    for handles_errors in (False, True):
+
+        def prepared(dispatcher):
+            with_middleware(failing)(dispatcher)
+            if handles_errors:
+                dispatcher.errors()(on_error)
+
+        if handles_errors:
+            records = feed(prepared, message(1, "hi"))
+            assert records["telegram.SendMessage"].parent_id == records["(message)"].span_id
+        else:
+            records = feed(prepared, message(1, "hi"), around=ignored)
+        assert (records["(message)"].outcome, records["(message)"].error) == ("error", "no database")
+
+
+async def ignored(work):
+    with pytest.raises(ValueError, match="no database"):
+        await work
+
+
+def test_what_a_handler_of_errors_calls_belongs_to_the_update():
+    """Though its operation has ended."""
+
+    def prepare(dispatcher):
+        @dispatcher.message()
+        async def on_text(message):
+            raise ValueError("planted")
+
+        @dispatcher.errors()
+        async def on_error(event):
+            await event.update.message.answer("sorry")
+
+    records = feed(prepare, message(1, "hi"))
+    assert (records["on_text"].outcome, records["on_text"].error) == ("error", "planted")
+    assert records["telegram.SendMessage"].parent_id == records["on_text"].span_id
 
 
 def test_a_middleware_that_the_handler_runs_in_counts_its_time_once():

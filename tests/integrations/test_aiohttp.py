@@ -100,6 +100,31 @@ def test_what_the_user_set_stays_and_redirects_are_part_of_it(serve):
     with capture() as records:
         _, body = get(f"{url}/302", headers={"traceparent": parent}, session_options={"trace_configs": [own]})
     assert (body, seen, len(records)) == (parent, ["/302"], 1)
+    names = [checkpoint.name for checkpoint in records[0].checkpoints]
+    assert names == ["pool", "connect", "headers_sent", "redirect", "pool", "headers_sent", "first_byte"]
+
+
+@pytest.mark.skipif(not hasattr(aiohttp, "ClientHandlerType"), reason="this version of aiohttp has no middlewares")
+def test_what_a_middleware_sends_again_is_part_of_the_operation(serve):
+    """The attempt before it is no wait for the pool."""
+    url = serve(app)
+    instrument("aiohttp")
+
+    async def twice(request, handler):
+        await handler(request)
+        return await handler(request)
+
+    with capture() as records:
+        assert get(f"{url}/503", middlewares=[twice])[0] == 503
+    (record,) = records
+    names = [checkpoint.name for checkpoint in record.checkpoints]
+    assert [name for name in names if name != "connect"] == [
+        "pool",
+        "headers_sent",
+        "retry",
+        "headers_sent",
+        "first_byte",
+    ]
 
 
 def test_a_session_of_ones_own_and_no_trace_without_wish(serve):

@@ -115,6 +115,8 @@ def test_failures_stops_redeliveries_and_tasks(serve):
 
     async def on_error(update, context):
         errors.append(str(context.error))
+        if update is not None:
+            await context.bot.send_message(5, "sorry")
 
     async def stops(update, context):
         raise ApplicationHandlerStop
@@ -137,6 +139,12 @@ def test_failures_stops_redeliveries_and_tasks(serve):
         ("error", "planted", None),
         ("error", "planted", True),
     ]
+    sorry = [
+        r.parent_id
+        for r in records
+        if r.name == "telegram.sendMessage" and r.parent_id in {b.span_id for b in by_name["on_bad"]}
+    ]
+    assert sorry == [r.span_id for r in by_name["on_bad"]]  # what a handler of errors calls belongs to what failed
     assert [r.outcome for r in by_name["stops"]] == ["ok", "ok"]
     keys = {r.attributes["telegram.update_id"]: r for r in by_name["on_text"]}
     assert (keys[3].key, keys[4].key) == (None, "7")
