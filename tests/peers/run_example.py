@@ -28,12 +28,12 @@ def use_stand_in(port):
         def init(self, *args, **kwargs):
             made(self, *args, **{**kwargs, "api": TelegramAPIServer.from_base(url)})
 
-        BaseSession.__init__ = init
+        setattr(BaseSession, "__init__", init)
     if "telegram" in sys.argv[1]:
         from telegram.ext import ApplicationBuilder
 
         build = ApplicationBuilder.build
-        ApplicationBuilder.build = lambda self: build(self.base_url(f"{url}/bot"))
+        setattr(ApplicationBuilder, "build", lambda self: build(self.base_url(f"{url}/bot")))
 
 
 def main():
