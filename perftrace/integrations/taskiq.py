@@ -1,11 +1,13 @@
 """taskiq: an operation for each task that a worker runs, in its sender's trace, its time in the broker first."""
 
+from collections.abc import MutableMapping
 from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import Any
 
 import taskiq
 
+from perftrace.integrations.guard import guarded
 from perftrace.integrations.patching import Undo, is_wanted, no_operation, patch
 from perftrace.tracing.blocks import operation
 from perftrace.tracing.configuration import tracer
@@ -31,8 +33,7 @@ class PerftraceMiddleware(taskiq.TaskiqMiddleware):
     def pre_send(self, message: taskiq.TaskiqMessage) -> taskiq.TaskiqMessage:
         """Put the current operation and the moment on a message."""
         if self.is_on and is_wanted():
-            inject(message.labels)
-            message.labels[SENT_AT] = str(tracer.clock.wall_ns())
+            guarded("taskiq: labels", lambda: _label(message.labels), None)
         return message
 
     def pre_execute(self, message: taskiq.TaskiqMessage) -> taskiq.TaskiqMessage:
@@ -40,13 +41,10 @@ class PerftraceMiddleware(taskiq.TaskiqMiddleware):
         if not self.is_on or not is_wanted():
             return message
         attributes: dict[str, object] = {"taskiq.task_id": message.task_id}
-        waited = 0.0
-        sent_at = message.labels.get(SENT_AT)
-        if isinstance(sent_at, str) and sent_at.isdecimal() and len(sent_at) < 20:
-            waited = (tracer.clock.wall_ns() - int(sent_at)) / 1e9
-            if waited < 0:
-                attributes["taskiq.clock_ahead"] = True
-        parent = extract({HEADER: message.labels.get(HEADER)})
+        waited = guarded("taskiq: labels", lambda: _waited(message.labels.get(SENT_AT)), 0.0)
+        if waited < 0:
+            attributes["taskiq.clock_ahead"] = True
+        parent = guarded("taskiq: traceparent", lambda: extract({HEADER: message.labels.get(HEADER)}), None)
         block = operation(message.task_name, parent=parent, attributes=attributes, queued=max(0.0, waited))
         stack = ExitStack()
         stack.enter_context(no_operation())  # what happens to be current in a worker has not sent the task
@@ -70,6 +68,18 @@ class PerftraceMiddleware(taskiq.TaskiqMiddleware):
         if running and running[-1][0] == message.task_id:  # else it has ended, as failed
             _running.set(running[:-1])
             running[-1][1].__exit__(None if error is None else type(error), error, None)
+
+
+def _label(labels: MutableMapping[str, Any]) -> None:
+    inject(labels)
+    labels[SENT_AT] = str(tracer.clock.wall_ns())
+
+
+def _waited(sent_at: object) -> float:
+    """Return the seconds since a message was sent; 0 where that is not known, negative where clocks disagree."""
+    if isinstance(sent_at, str) and sent_at.isdecimal() and len(sent_at) < 20:
+        return (tracer.clock.wall_ns() - int(sent_at)) / 1e9
+    return 0.0
 
 
 def install() -> Undo:

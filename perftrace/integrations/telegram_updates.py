@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from perftrace.core.block import UnnamedBlock
 from perftrace.core.run import NO_DETAILS, OperationSpec
+from perftrace.integrations.guard import guarded
 from perftrace.integrations.patching import is_called_by_current
 from perftrace.tracing.configuration import tracer
 
@@ -40,7 +41,7 @@ class Delivery(NamedTuple):
         """
         attributes: dict[str, object] = {"telegram.redelivered": True} if self.is_again else {}
         if isinstance(date, datetime):
-            date = date.timestamp()
+            date = guarded("telegram: date", date.timestamp, None)
         if isinstance(date, int | float):
             delay = tracer.clock.wall_ns() / 1e9 - self._age() - date
             attributes["telegram.delay_s"] = round(max(0.0, delay), 3)

@@ -99,6 +99,26 @@ def test_pools_run_jobs_as_ever(executor):
     assert [record.name for record in records] == (["twice"] if executor is ThreadPoolExecutor else [])
 
 
+def test_a_job_whose_name_cannot_be_read_says_so(monkeypatch):
+    """And runs."""
+
+    def unreadable(callback):
+        raise RuntimeError("no name")
+
+    monkeypatch.setattr("perftrace.integrations.apscheduler.name_of", unreadable)
+    results: Future[int] = Future()
+    before = perftrace.stats()["unread"]
+    instrument("apscheduler")
+    with capture() as records:
+        scheduler = BackgroundScheduler(timezone=UTC)
+        scheduler.start()
+        scheduler.add_job(results.set_result, args=[42])
+        assert results.result(timeout=20) == 42
+        scheduler.shutdown()
+    assert [record.name for record in records] == ["job (unnamed)"]
+    assert perftrace.stats()["unread"] == before + 1
+
+
 def test_uninstrumented_it_is_as_before():
     """Nothing of ours is left in its modules."""
     before = vars(base)["run_job"], vars(pool)["run_job"], BaseScheduler.add_job
