@@ -76,3 +76,17 @@ def test_a_handler_that_is_added_later_or_has_no_name():
 
     broken = HandlerNames("test", fail)
     assert broken.of(on_text, "message") == "on_text"
+
+
+def test_a_method_that_is_registered_twice_is_one_handler():
+    """Though each time that it is asked for it is another object."""
+
+    class Handlers:
+        def on_text(self):
+            pass
+
+    handlers, others = Handlers(), Handlers()
+    names = HandlerNames("aiogram", lambda: [handlers.on_text, handlers.on_text])
+    assert {names.of(handlers.on_text, "message") for _ in range(3)} == {"Handlers.on_text"}
+    names = HandlerNames("aiogram", lambda: [handlers.on_text, others.on_text])
+    assert names.of(others.on_text, "message").endswith(".Handlers.on_text#2")
