@@ -92,7 +92,7 @@ class AiogramTracing:
             return await handler(event, data)
         delivery = self._receipts.take(event.update_id, is_polled=not self._is_watching)
         block = update_block(delivery.queue, is_own=delivery.is_polled and self._is_watching)
-        work, error = _Work(event, delivery, block, [None]), None
+        work, error = _TracedUpdate(event, delivery, block, [None]), None
         block.__enter__()
         token = _work.set(work)
         try:
@@ -153,7 +153,7 @@ class AiogramTracing:
             return await make_request(bot, method)
 
 
-class _Work(NamedTuple):
+class _TracedUpdate(NamedTuple):
     """An update that is at work, and its operation."""
 
     update: Update
@@ -200,7 +200,7 @@ class _Work(NamedTuple):
         block.end()
 
 
-_work: ContextVar[_Work | None] = ContextVar("perftrace_aiogram_update", default=None)
+_work: ContextVar[_TracedUpdate | None] = ContextVar("perftrace_aiogram_update", default=None)
 """The update whose middlewares, filters and handlers run."""
 
 

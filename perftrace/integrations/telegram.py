@@ -26,7 +26,7 @@ _job: ContextVar[tuple[Any, Operation] | None] = ContextVar("perftrace_telegram_
 """The job that runs, and its operation."""
 
 
-class _Work(NamedTuple):
+class _UpdateAtWork(NamedTuple):
     """An update that is at work."""
 
     delivery: Delivery
@@ -34,7 +34,7 @@ class _Work(NamedTuple):
     """What its handlers raised, until the application's handlers of errors have it."""
 
 
-_work: ContextVar[_Work | None] = ContextVar("perftrace_telegram_update", default=None)
+_work: ContextVar[_UpdateAtWork | None] = ContextVar("perftrace_telegram_update", default=None)
 """The update whose handlers run."""
 _is_polling: ContextVar[bool] = ContextVar("perftrace_is_polling", default=False)
 
@@ -96,7 +96,7 @@ class TelegramTracing:
         if not tracer.live or not isinstance(update, telegram.Update):
             await wrapped(*args, **kwargs)
             return
-        work = _Work(self._receipts.take(update.update_id, is_polled=True), [])
+        work = _UpdateAtWork(self._receipts.take(update.update_id, is_polled=True), [])
         token = _work.set(work)
         try:
             await wrapped(*args, **kwargs)
