@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from perftrace.core.ids import encode_name
 from perftrace.core.record import Record
 from perftrace.core.values import Outcome
+from perftrace.formats.times import LOOKED_AT
 from perftrace.messages import Language
 
 
@@ -35,6 +36,9 @@ WORDS: dict[Language, Words] = {
 
 MARKER = "⏱️  [PERF] "
 _MARKER_LENGTH = len(MARKER)
+_LONGEST_KIND = 12
+"""Characters within which the word of a line's kind ends."""
+_ENDS_OF_PLACES = (*"0123456789", "]", ")")
 """How each line begins: U+23F1 U+FE0F, two blanks."""
 
 
@@ -129,14 +133,22 @@ def _either(field: str) -> str:
     return "|".join(re.escape(getattr(words, field)) for words in WORDS.values())
 
 
-_MARK = re.compile(r"(?:⏱️|\\u23f1\\ufe0f) *\[PERF\]")
+_MARK = re.compile(r"(?:⏱️?|\\u23f1(?:\\ufe0f)?) *\[PERF\]")
+_LOOSE_MARKER = re.compile(r"⏱\ufe0f? {0,2}\[PERF\] ?")
+"""As others wrote it before us: without U+FE0F, which a copy may lose, or with one blank."""
+_COLON = re.compile(r": ?|： ?")
 _KINDS: dict[str, Literal["start", "checkpoint", "done"]] = {
     **{words.start: "start" for words in WORDS.values()},
     **{words.checkpoint: "checkpoint" for words in WORDS.values()},
     **{words.done: "done" for words in WORDS.values()},
 }
-_ELAPSED = {words.elapsed for words in WORDS.values()}
-_TOOK = {words.took for words in WORDS.values()}
+_DURATION = re.compile(r"(?:: ?|： ?)(\d{1,9})(?:\.(\d{1,9}))?(ms|s)(?![^\s|])", re.ASCII)
+_ELAPSED = re.compile(rf" \| (?:{_either('elapsed')})(?=[:：])")
+_TOOK = re.compile(rf" \| (?:{_either('took')})(?=[:：])")
+_BEHIND = re.compile(r"\s+(?:\[[\w./\\<>-]+:\d+\]|\([\w./\\<>-]+:\d+\)|[\w./\\-]+\.py:\d+)\s*\Z")
+"""What formatters put behind a message: the place in the source."""
+_COLOUR = re.compile(r"(?:\x1b|\\x1b|\\033|#033)(?:\[[0-?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
+"""Escapes of a terminal, and how rsyslog and others write their first character."""
 _ERROR = re.compile(rf"(?:{_either('error')}): ?(.*)")
 _TYPED = re.compile(r"([^\W\d]\w*): (.+)|([A-Z]\w*)")
 _WEIGHT = re.compile(rf"{WEIGHT}=([1-9]\d*(?:\.\d+)?(?:e\+\d\d?)?)", re.ASCII)
@@ -153,46 +165,70 @@ def is_ours(text: str) -> bool:
     return _MARK.search(text) is not None
 
 
+def clean(text: str) -> str:
+    """Take away what is no part of a line: colours, the place in the source behind it, blanks at its end."""
+    if "\x1b" in text or "033" in text or "\\x1b" in text:
+        text = _COLOUR.sub("", text)
+    text = text.rstrip(" \t\r\n")
+    return _BEHIND.sub("", text) if text.endswith(_ENDS_OF_PLACES) else text
+
+
+def prefix(text: str) -> str:
+    """Return what stands before the marker of a line, where its time is: no more of it than that takes."""
+    at = text.find("⏱")
+    return text[:LOOKED_AT] if at < 0 else text[max(0, at - LOOKED_AT) : at]
+
+
 def parse(text: str) -> Line | None:
     """Read a line with any prefix; None if it is no event of ours.
 
     A line that a narrow stream wrote with backslash escapes, the clock sign's among them, is read as
     what was meant.
     """
+    found = _marker(clean(text))
+    if found is None:
+        return None
+    text, _, at = found
+    colon = _COLON.search(text, at, at + _LONGEST_KIND)
+    kind = _KINDS.get(text[at : colon.start()]) if colon else None
+    if colon is None or kind is None:
+        return None
+    body = text[colon.end() :]
+    if kind == "start":
+        body += " " if body.endswith(" -") else ""  # an empty text
+        return Line("start", body) if " - " in body else None
+    # The last one: no addition can hold it, as `|` is escaped there, while the text before it may.
+    places = list((_ELAPSED if kind == "checkpoint" else _TOOK).finditer(body))
+    duration = _DURATION.match(body, places[-1].end()) if places else None
+    took = None if duration is None else _nanoseconds(*duration.groups())
+    subject = body[: places[-1].start()] if places else ""
+    if duration is None or took is None or not subject:
+        return None
+    if kind == "checkpoint":
+        return Line("checkpoint", subject, took)
+    # What follows without a bar is not ours: a request's id, a place in the source.
+    _, *additions = body[duration.end() :].split(" | ")
+    return _done(subject, took, additions)
+
+
+def _marker(text: str) -> tuple[str, int, int] | None:
+    """Return a line, and where its marker begins and ends."""
     # Plain searches, no pattern: this runs once a line, and logs have millions.
     at = text.find(MARKER)
-    if at < 0:
-        if "\\u23f1" in text and "⏱" not in text:
-            text = _unescape(text)
-            at = text.find(MARKER)
-        if at < 0:
-            return None
-    at += len(MARKER)
-    colon = text.find(": ", at)
-    kind = _KINDS.get(text[at:colon])
-    if kind is None:
-        return None
-    body = text[colon + 2 :].rstrip("\r\n")
-    if kind == "start":
-        return Line("start", body) if " - " in body else None
-    if kind == "checkpoint":
-        body, _, tail = body.rpartition(" | ")
-        elapsed = _duration(tail, _ELAPSED)
-        return None if elapsed is None or not body else Line("checkpoint", body, elapsed)
-    # The last one: no addition can hold it, as `|` is escaped there, while the text before it may.
-    at = max(body.rfind(f" | {word}: ") for word in _TOOK)
-    duration, *additions = body[at + 3 :].split(" | ")
-    took = None if at < 0 else _duration(duration, _TOOK)
-    return None if took is None else _done(body[:at], took, additions)
+    if at >= 0:
+        return text, at, at + _MARKER_LENGTH
+    if "\\u23f1" in text and "⏱" not in text:
+        text = _unescape(text)
+    found = _LOOSE_MARKER.search(text)
+    return None if found is None else (text, found.start(), found.end())
 
 
-def _duration(text: str, words: Container[str]) -> int | None:
-    """Read `<word>: <seconds, 3 decimals>s` as nanoseconds; None if it is something else."""
-    word, _, seconds = text.partition(": ")
-    digits = seconds[:-5] + seconds[-4:-1]
-    if word not in words or seconds[-5:-4] != "." or seconds[-1:] != "s" or not (digits.isascii() and digits.isdigit()):
+def _nanoseconds(whole: str, fraction: str | None, unit: str) -> int | None:
+    """Return a duration; None where it is longer than `_MAX_DIGITS` allow."""
+    if len(whole) > _MAX_DIGITS - 3 + 3 * (unit == "ms"):
         return None
-    return int(digits) * 1_000_000 if 3 < len(digits) <= _MAX_DIGITS else None
+    scale = 9 if unit == "s" else 6
+    return int(whole) * 10**scale + int((fraction or "")[:scale].ljust(scale, "0"))
 
 
 def _done(body: str, took: int, additions: Sequence[str]) -> Line | None:
@@ -286,6 +322,8 @@ def _plain_block(words: Words) -> re.Pattern[str]:
     )
 
 
+_QUOTED = re.compile(r'"[^"\n]*?\[PERF\]').search
+"""Finds a line with a quote before it, which may be wrapped in JSON; the pattern for what stands before is bytes."""
 _PLAIN_BLOCKS = [_plain_block(words).findall for words in WORDS.values()]
 
 PlainLine: TypeAlias = tuple[str, str, str, str, str, str, str, str, str]
@@ -299,7 +337,7 @@ def plain_block(block: str, lines: int) -> list[PlainLine] | None:
 
     lines: how many there are.
     """
-    if "{" in block and (block[0] == "{" or "\n{" in block):  # perhaps wrapped in JSON
+    if "\x1b" in block or ('"' in block and _QUOTED(block)):
         return None
     for number, find in enumerate(_PLAIN_BLOCKS):
         found: list[PlainLine] = find(block)
@@ -338,7 +376,8 @@ def parse_plain(text: str) -> Plain | None:
     the id is one that runs is for the caller to see.
     """
     at = text.find(MARKER)
-    if at < 0 or text[0] == "{":  # perhaps wrapped in JSON
+    # A quote before it: perhaps wrapped in JSON. What has colours is cleaned elsewhere.
+    if at < 0 or text.find('"', 0, at) >= 0 or "\x1b" in text:
         return None
     at += _MARKER_LENGTH
     match = _PLAIN.get(text[at : at + 1])

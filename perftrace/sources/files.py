@@ -57,6 +57,7 @@ class FileSource(Source):
                 yield from self._file(path)
             except FileNotFoundError:
                 self._fail(path, Message("not_found"))
+        yield from self._logs.late_ends()
         self.unfinished.extend(self._logs.unfinished())
         if self.aggregates is not None:
             self.aggregates.finish()
@@ -194,6 +195,8 @@ class _Gunzipped(gzip.GzipFile):
 
 def _encoding_of(beginning: bytes) -> str:
     """Return the encoding of a log, UTF-8 or that of a Chinese Windows, told by its first lines."""
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and beginning.count(0) > len(beginning) // 4:
+        return "utf-16"  # as PowerShell writes it
     for encoding in ("utf-8", "gb18030"):
         try:
             text = codecs.getincrementaldecoder(encoding)().decode(beginning)

@@ -1,9 +1,8 @@
 """Log files with perftrace's lines among any others -> records."""
 
-import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from perftrace.core.ids import make_operation_id
@@ -16,6 +15,7 @@ from perftrace.formats.line import (
     Identity,
     Line,
     PlainLine,
+    clean,
     escape,
     is_ours,
     nanoseconds,
@@ -23,15 +23,20 @@ from perftrace.formats.line import (
     parse_plain,
     plain_block,
     plain_text,
+    prefix,
     split_body,
     split_checkpoint,
     split_id,
 )
+from perftrace.formats.times import time_before
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
+from perftrace.sources.wrapped_lines import unwrapped
 
 RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
+MAX_EARLY = 100_000
+"""How many runs are kept whose finish was read and whose start was not, as it may come later."""
 
 
 class _OpenRun:
@@ -43,9 +48,13 @@ class _OpenRun:
         self.operation_id = operation_id
         self.description = description
         self.line = line
-        """The beginning of its start line, where the time stands."""
+        """What stands before the marker of its start line: its time."""
         self.checkpoints: list[CheckpointFields] = []
         self.start_seen = start_seen
+
+    def begin(self, started: "_OpenRun") -> None:
+        """Take over what a start says that was read after other lines of the run."""
+        self.description, self.line, self.start_seen = started.description, started.line, True
 
     def __reduce__(self) -> tuple[Any, ...]:
         checkpoints = [(name, text, elapsed) for name, text, elapsed, _ in self.checkpoints]
@@ -83,6 +92,8 @@ class LogReader:
         self._unmatched_lines: list[str] | None = [] if is_part else None
         """Lines of runs whose start was not seen, where that may stand in a part before this one."""
         self._running: dict[str, _OpenRun] = {}
+        self._early: dict[str, tuple[_OpenRun, Line, str]] = {}
+        """Runs whose finish was read before their start: in an export that runs backwards, or a later file."""
         self._abandoned: list[_OpenRun] = []
         self._names: set[str] = set()
         self._specs: dict[tuple[str, str | None, bool], OperationSpec] = {}
@@ -98,21 +109,24 @@ class LogReader:
 
         before: how many lines of it have been read already.
         """
-        running, counters = self._running, self._counters
+        running, early, counters = self._running, self._early, self._counters
         number, used = before, 0
         try:
             for number, text in enumerate(lines, before + 1):
                 # The usual lines here, all others by `_take`: logs have millions, and a call a line costs a tenth.
                 plain = parse_plain(text)
                 run = None if plain is None else running.get(plain[0])
-                if plain is None or (run is None) != (len(plain) == START_PARTS):
-                    record = self._take(path, number, text)
-                    if record is not None:
-                        yield record
+                is_usual = plain is not None and (
+                    (plain[0] not in early if len(plain) == START_PARTS else False)
+                    if run is None
+                    else run.start_seen and len(plain) != START_PARTS
+                )
+                if plain is None or not is_usual:
+                    yield from self._take(path, number, text)
                     continue
                 used += 1
                 if run is None:
-                    running[plain[0]] = _OpenRun(plain[0], plain[1].rstrip("\r"), text[:40], True)
+                    running[plain[0]] = _OpenRun(plain[0], clean(plain[1]), prefix(text), True)
                 elif len(plain) == CHECKPOINT_PARTS:
                     run.checkpoints.append((plain[1], plain[2], nanoseconds(plain[3]), NO_ATTRIBUTES))
                 else:
@@ -158,7 +172,7 @@ class LogReader:
 
         The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
         """
-        running, plain_runs, seconds = self._running, self._plain, self._seconds.__getitem__
+        running, early, plain_runs, seconds = self._running, self._early, self._plain, self._seconds.__getitem__
         runs, recent = aggregates.runs, self._recent
         for line in found:
             checkpoint_id, checkpoint, elapsed, start_id, done_id, before_span, took, field, value = line
@@ -169,7 +183,7 @@ class LogReader:
                     plain.append(elapsed)
                     continue
             elif start_id:
-                if start_id not in plain_runs and start_id not in running:
+                if start_id not in plain_runs and start_id not in running and start_id not in early:
                     plain_runs[start_id] = []
                     continue
             elif before_span and value.isascii():
@@ -196,9 +210,7 @@ class LogReader:
                     continue
             self._look_at_plain()
             self._counters.used -= 1  # counted again
-            record = self._take("", 0, plain_text(line))
-            if record is not None:
-                yield record
+            yield from self._take("", 0, plain_text(line))
         aggregates.count_full()
         self._forget()
 
@@ -220,15 +232,18 @@ class LogReader:
         """
         used = self._counters.used
         for text in part.unmatched_lines:
-            record = self._take("", 0, text)
-            if record is not None:
-                yield record
+            yield from self._take("", 0, text)
         self._counters.used = used  # the other reader has counted these lines
         places = [(file, line + before) for file, line in part.counters.first_not_understood]
         self._counters.add(replace(part.counters, first_not_understood=places))
         self._names |= part.names
         self._abandoned += part.abandoned
         for operation_id, run in part.running.items():
+            if operation_id in self._early:
+                ended = self._early[operation_id][0]
+                ended.checkpoints += run.checkpoints
+                ended.begin(run)
+                continue
             former = self._running.get(operation_id)
             if former is not None and split_id(operation_id).span:
                 former.checkpoints += run.checkpoints  # two handlers wrote the same line
@@ -263,13 +278,17 @@ class LogReader:
         start = self._times.of(run.line)
         return record_of_log(spec, details, operation_id, span, start, nanoseconds(seconds), run.checkpoints)
 
-    def _take(self, path: str, number: int, text: str) -> Record | None:
-        """Read any line."""
+    def _take(self, path: str, number: int, text: str) -> list[Record]:
+        """Read any line; return what ended in it: one that was wrapped may hold several."""
         if "[PERF]" not in text:
-            return None
+            return []
+        inner = unwrapped(text) if '"' in text else ()
+        records = [self._take_one(path, number, one) for one in inner or (text,)]
+        return [record for record in records if record is not None]
+
+    def _take_one(self, path: str, number: int, text: str) -> Record | None:
+        """Read a line that is wrapped no more."""
         line = parse(text)
-        if text.startswith("{"):
-            text, line = _unwrap(text) or (text, line)
         if line is None:
             if is_ours(text):
                 self._counters.miss(path, number)
@@ -283,6 +302,11 @@ class LogReader:
             return self._finish(line, text)
         return None
 
+    def late_ends(self) -> Iterator[Record]:
+        """Return what ended before its start was read, if it was; call it once, when all files are read."""
+        while self._early:
+            yield self._earliest()
+
     def unfinished(self) -> list[Record]:
         """Return what started and never ended, as records with outcome None."""
         runs = [*self._abandoned, *self._running.values()]
@@ -290,7 +314,8 @@ class LogReader:
 
     def _reach(self, line: Line, text: str) -> None:
         operation_id, name, description = split_checkpoint(line.body, self._running)
-        run = self._running.get(operation_id)
+        early = self._early.get(operation_id)
+        run = self._running.get(operation_id) if early is None else early[0]
         if run is None:
             if operation_id in self._recent or operation_id in self._before:
                 return  # written after its finish, by a second handler or a late line
@@ -302,23 +327,43 @@ class LogReader:
 
     def _start(self, line: Line, text: str) -> None:
         operation_id, description = split_body(line.body)
+        run = _OpenRun(operation_id, description.rstrip(), prefix(clean(text)), True)
+        if operation_id in self._early:
+            self._early[operation_id][0].begin(run)
+            return
         former = self._running.get(operation_id)
         if former is not None:
+            if not former.start_seen and _is_unique(operation_id):
+                former.begin(run)
+                return
             if split_id(operation_id).span:
                 return  # such an id never starts twice: two handlers wrote the same line
             self._abandoned.append(former)
-        self._running[operation_id] = _OpenRun(operation_id, description, text[:40], True)
+        self._running[operation_id] = run
 
     def _finish(self, line: Line, text: str) -> Record | None:
         operation_id, done = split_body(line.body)
         run = self._running.pop(operation_id, None)
+        if run is not None and run.start_seen:
+            return self._ended(run, line, done)
         if run is None:
-            if operation_id in self._recent or operation_id in self._before:
+            if operation_id in self._recent or operation_id in self._before or operation_id in self._early:
                 return None
             if self._unmatched_lines is not None:
                 self._unmatched_lines.append(text)
                 return None
             run = _OpenRun(operation_id, "", "", False)
+        if not _is_unique(operation_id):
+            return self._ended(run, line, done)
+        self._early[operation_id] = run, line, done
+        if len(self._early) <= MAX_EARLY:
+            return None
+        return self._earliest()
+
+    def _earliest(self) -> Record:
+        """End the run whose finish has waited longest for its start."""
+        run, line, done = self._early.pop(next(iter(self._early)))
+        run.checkpoints.sort(key=lambda mark: mark[2])
         return self._ended(run, line, done)
 
     def _ended(self, run: _OpenRun, line: Line, done: str) -> Record:
@@ -338,13 +383,17 @@ class LogReader:
         )
 
     def _identify(self, operation_id: str, fields: tuple[tuple[str, str], ...]) -> tuple[str | None, Identity]:
-        """Split the id by the key, if the first field names it: its value ends what stands before the unique part."""
+        """Split the id by the key, if the first field names it: its value ends what stands before the unique part.
+
+        What formatters put behind the value is no part of it.
+        """
         if fields:
             name, value = fields[0]
-            identity = split_id(operation_id, value)
-            if identity.span and value in (identity.key, escape(identity.key or "")):
-                self._names.add(identity.name)
-                return name, identity
+            for key in (value, *_shorter(clean(value), value), *_longer(value, operation_id)):
+                identity = split_id(operation_id, key)
+                if identity.span and key in (identity.key, escape(identity.key or "")):
+                    self._names.add(identity.name)
+                    return name, identity
         return None, split_id(operation_id, names=self._names)
 
     def _record(self, run: _OpenRun, identity: Identity, **known: Any) -> Record:
@@ -375,32 +424,30 @@ class LogReader:
             self._before, self._recent = self._recent, set()
 
 
-def _unwrap(text: str) -> tuple[str, Line] | None:
-    """Read a line that a container runtime or log shipper wrapped in JSON; None if it is no such thing."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    for inner in _texts(found):
-        line = parse(inner)
-        if line is not None:
-            time = next((v for k in ("time", "timestamp", "@timestamp") if isinstance(v := found.get(k), str)), "")
-            return (inner if inner[:1].isdigit() else time), line
-    return None
-
-
-def _texts(found: Any) -> Iterator[str]:
-    """Return the texts of an object that may hold a line, down to its second level."""
-    for value in found.values() if isinstance(found, dict) else ():
-        if isinstance(value, str) and "[PERF]" in value:
-            yield value
-        elif isinstance(value, dict):
-            yield from (v for v in value.values() if isinstance(v, str) and "[PERF]" in v)
-
-
 def _decoded(name: str) -> str:
     """Read a name whose bytes were read as Latin-1."""
     return name if name.isascii() else name.encode("latin-1").decode(errors="replace")
+
+
+def _shorter(value: str, whole: str) -> Iterator[str]:
+    """Return what a value may be without what stands behind it: at most ten words of that, the longest value first."""
+    if value != whole:
+        yield value
+    for _ in range(10):
+        value, blank, _ = value.rpartition(" ")
+        if not blank:
+            return
+        yield value.rstrip()
+
+
+def _longer(value: str, operation_id: str) -> Iterator[str]:
+    """Return a value with the blanks at its end that an id tells of, and that a line has lost."""
+    blanks = _BLANKS.search(operation_id)
+    if blanks is not None:
+        yield value.rstrip(" ") + " " * (len(blanks[1]) // 3)
+
+
+_BLANKS = re.compile(r"((?:%20)+)_[0-9a-f]{16}\Z")
 
 
 class _Seconds(dict[str, int]):
@@ -413,6 +460,14 @@ class _Seconds(dict[str, int]):
         return found
 
 
+def _is_unique(operation_id: str) -> bool:
+    """Report whether an id is of one run alone: it ends with a span id, or with the moment of its start."""
+    return _UNIQUE(operation_id) is not None
+
+
+_UNIQUE = re.compile(r".*_(?:[0-9a-f]{16}|[0-9]{10}|[0-9]{13})", re.DOTALL | re.ASCII).fullmatch
+
+
 class _Times:
     """Reads the time that a formatter put before a line; lines of one minute are taken apart once."""
 
@@ -420,25 +475,16 @@ class _Times:
         self._minute = ""
         self._ns = 0
 
-    def of(self, line: str) -> int:
+    def of(self, before: str) -> int:
         """Return Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
-        minute, second, milliseconds = line[:16], line[17:19], line[20:23]
+        usual = _USUAL(before)
+        if usual is None:
+            return time_before(before)
+        minute, second, milliseconds = usual.groups()
         if minute != self._minute:
-            self._minute, self._ns = minute, _unix_ns(minute)
-        if not self._ns or line[16:17] != ":" or not (second.isdigit() and second.isascii()):
-            return _unix_ns(line[:19])
-        if "T" in minute:
-            zone = line[19:].lstrip(",.0123456789")
-            if zone[:1] in ("Z", "+", "-"):
-                return _unix_ns(line[: 19 + len(line[19:]) - len(zone)][:23] + zone[:6].split(" ")[0])
-        fraction = int(milliseconds) if milliseconds.isdigit() and milliseconds.isascii() else 0
-        return self._ns + int(second) * 1_000_000_000 + fraction * 1_000_000
+            self._minute, self._ns = minute, time_before(f"{minute}:00 ")
+        return self._ns + int(second) * 1_000_000_000 + int(milliseconds) * 1_000_000 if self._ns else 0
 
 
-def _unix_ns(text: str) -> int:
-    if not text[:1].isdigit():
-        return 0
-    try:
-        return round(datetime.fromisoformat(text.replace(",", ".")).timestamp() * 1000) * 1_000_000
-    except (ValueError, OverflowError, OSError):
-        return 0
+_USUAL = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d):(\d\d)[,.](\d{3})(?= [^ \d+Z-]| - )", re.ASCII).match
+"""A time as `logging` writes it."""

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from datetime import UTC
 
 import pytest
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_REMOVED
 from apscheduler.executors import base, pool
 from apscheduler.executors.pool import ProcessPoolExecutor, ThreadPoolExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -89,11 +89,14 @@ def test_pools_run_jobs_as_ever(executor):
     instrument("apscheduler")
     scheduler = BackgroundScheduler(timezone=UTC, executors={"default": executor(1)})
     scheduler.add_listener(lambda event: results.set_result(event.retval), EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+    removed = threading.Event()
+    scheduler.add_listener(lambda event: removed.set(), EVENT_JOB_REMOVED)
     with capture() as records:
         scheduler.start()
         try:
             scheduler.add_job(twice, args=[21])
             assert results.result(timeout=20) == 42
+            assert removed.wait(20)
         finally:
             scheduler.shutdown()
     assert [record.name for record in records] == (["twice"] if executor is ThreadPoolExecutor else [])
@@ -112,8 +115,11 @@ def test_a_job_whose_name_cannot_be_read_says_so(monkeypatch):
     with capture() as records:
         scheduler = BackgroundScheduler(timezone=UTC)
         scheduler.start()
+        removed = threading.Event()
+        scheduler.add_listener(lambda event: removed.set(), EVENT_JOB_REMOVED)
         scheduler.add_job(results.set_result, args=[42])
         assert results.result(timeout=20) == 42
+        assert removed.wait(20)
         scheduler.shutdown()
     assert [record.name for record in records] == ["job (unnamed)"]
     assert perftrace.stats()["unread"] == before + 1

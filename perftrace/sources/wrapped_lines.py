@@ -1,0 +1,107 @@
+"""Lines that container runtimes, process managers and log shippers wrapped in JSON."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+_decode = json.JSONDecoder(strict=False).raw_decode
+_TIMES = (
+    "time", "timestamp", "@timestamp", "asctime", "ts", "datetime", "date", "eventTime", "__REALTIME_TIMESTAMP",
+)  # fmt: skip
+"""Keys of what logged a line's time, the best known first."""
+_MEMBER = re.compile(r'\s*"(?:[^"\\]|\\.)*"\s*:\s*(?=")')
+"""The beginning of a line of JSON that is spread over lines."""
+_STARTS = re.compile(r"[{\[]")
+_DEEPEST = 10
+"""How deep JSON in JSON is looked into."""
+_MOST_TRIES = 20
+"""At how many brackets of a line JSON is looked for."""
+
+
+def unwrapped(text: str) -> list[str]:
+    """Return the lines with `[PERF]` that JSON in a line holds, wherever it begins, at any depth; none is no such line.
+
+    Each has the time of what it was wrapped in before it, unless it brings its own.
+    """
+    return list(_lines(text, "", 0))
+
+
+def _lines(text: str, time: str, depth: int) -> Iterator[str]:
+    """Return the lines of a text that may be JSON, or lines of it."""
+    found = _value(text)
+    if found is not None:
+        yield from _texts(found, time, depth)
+
+
+def _value(text: str) -> Any:
+    """Read JSON that stands anywhere in a line; None if there is none with `[PERF]` in it."""
+    marker = text.find("[PERF]")
+    member = _MEMBER.match(text)
+    if member is not None:
+        return _read(text, member.end())
+    for tries, start in enumerate(_STARTS.finditer(text, 0, marker)):
+        if tries >= _MOST_TRIES:
+            break
+        found = _read(text, start.start())
+        if found:
+            return found
+    return None
+
+
+def _read(text: str, at: int) -> Any:
+    try:
+        value, end = _decode(text, at)
+    except (ValueError, RecursionError):
+        return None
+    return value if "[PERF]" in text[at:end] else None
+
+
+def _texts(value: Any, time: str, depth: int) -> Iterator[str]:
+    """Return the lines that a value of JSON holds."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, str):
+        yield from _of_text(value, time, depth)
+    elif isinstance(value, dict):
+        time = _time_of(value) or time
+        for inner in value.values():
+            yield from _texts(inner, time, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, time, depth + 1)
+
+
+def _of_text(text: str, time: str, depth: int) -> Iterator[str]:
+    for line in text.split("\n"):
+        if "[PERF]" not in line:
+            continue
+        inner = list(_lines(line, time, depth + 1)) if '"' in line else []
+        if inner:
+            yield from inner
+        else:
+            yield line if not time or line[:1].isdigit() else f"{time} {line}"
+
+
+def _time_of(members: dict[str, Any]) -> str:
+    """Return the time in an object of JSON as text; empty if there is none."""
+    for name in _TIMES:
+        value = members.get(name)
+        if isinstance(value, str) and value[:1].isdigit() and not value.isdigit():
+            return value
+        number = float(value) if isinstance(value, str) and value.isdigit() and len(value) < 25 else value
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            return _of_unix(number)
+    return ""
+
+
+def _of_unix(number: float) -> str:
+    """Write Unix time in seconds, milliseconds, microseconds or nanoseconds, told by its size, as ISO 8601."""
+    for scale in (1, 1e3, 1e6, 1e9):
+        if 1e8 <= number / scale < 1e11:
+            try:
+                return datetime.fromtimestamp(number / scale, UTC).isoformat(timespec="milliseconds")
+            except (ValueError, OverflowError, OSError):
+                return ""
+    return ""
