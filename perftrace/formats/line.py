@@ -228,7 +228,8 @@ def _nanoseconds(whole: str, fraction: str | None, unit: str) -> int | None:
     if len(whole) > _MAX_DIGITS - 3 + 3 * (unit == "ms"):
         return None
     scale = 9 if unit == "s" else 6
-    return int(whole) * 10**scale + int((fraction or "")[:scale].ljust(scale, "0"))
+    factor: int = 10**scale
+    return int(whole) * factor + int((fraction or "")[:scale].ljust(scale, "0"))
 
 
 def _done(body: str, took: int, additions: Sequence[str]) -> Line | None:

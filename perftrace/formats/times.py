@@ -100,4 +100,5 @@ def _of_unix(text: str) -> int:
     scale = {9: 9, 10: 9, 12: 6, 13: 6, 15: 3, 16: 3, 18: 0, 19: 0}.get(len(whole))
     if scale is None or (len(whole) < 11 and int(whole) < 100_000_000):
         return 0
-    return int(whole) * 10**scale + int(fraction[:scale].ljust(scale, "0") or "0")
+    factor: int = 10**scale
+    return int(whole) * factor + int(fraction[:scale].ljust(scale, "0") or "0")

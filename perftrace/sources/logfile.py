@@ -116,12 +116,11 @@ class LogReader:
                 # The usual lines here, all others by `_take`: logs have millions, and a call a line costs a tenth.
                 plain = parse_plain(text)
                 run = None if plain is None else running.get(plain[0])
-                is_usual = plain is not None and (
-                    (plain[0] not in early if len(plain) == START_PARTS else False)
-                    if run is None
-                    else run.start_seen and len(plain) != START_PARTS
-                )
-                if plain is None or not is_usual:
+                if (
+                    plain is None
+                    or (run is None) != (len(plain) == START_PARTS)
+                    or (plain[0] in early if run is None else not run.start_seen)
+                ):
                     yield from self._take(path, number, text)
                     continue
                 used += 1

@@ -3,6 +3,7 @@
 import gzip
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def as_json(*keys, time_key="time", times=None):
     """Wrap each line in objects, the outermost key first; a text is JSON itself."""
     found = []
     for time, line in zip(times or TIMES, LINES, strict=True):
-        value = line
+        value: Any = line
         for key in reversed(keys):
             value = {key: value} if key != "text" else json.dumps(value)
         found.append({**value, time_key: time})
