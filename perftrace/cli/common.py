@@ -17,6 +17,8 @@ from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.files import FileSource
 
+_MAX_SHOWN = 100
+"""How many characters of a line that was not understood are shown."""
 _MAX_NAMED = 5
 _PROGRESS_SECONDS = 0.2
 
@@ -123,9 +125,22 @@ def report_read_errors(options: argparse.Namespace, source: FileSource, files: S
         complain(options, error, source)
     for note in _left_out(source.counters):
         complain(options, note, source)
-    if not source.counters.used and not source.errors:
-        complain(options, _nothing(options.files if files is None else files, source.counters), source)
-    return 2 if source.errors or not source.counters.used else 0
+    counters = source.counters
+    if not counters.used and not source.errors:
+        complain(options, _nothing(options.files if files is None else files, counters), source)
+    elif counters.missed_lines > counters.used:
+        file, line, text, why = _first_miss(counters)
+        note = Message(
+            "most_not_understood",
+            missed=counters.missed_lines,
+            used=counters.used,
+            file=file,
+            line=line,
+            text=text,
+            reason=why,
+        )
+        complain(options, note, source)
+    return 2 if source.errors or not counters.used or counters.missed_lines > counters.used else 0
 
 
 def language_of(options: argparse.Namespace, source: FileSource | None = None) -> Language:
@@ -136,7 +151,10 @@ def language_of(options: argparse.Namespace, source: FileSource | None = None) -
 
 def json_envelope(command: str, counters: ReadCounters, **found: Any) -> dict[str, Any]:
     """Make what `--json` prints."""
-    places = [{"file": file, "line": line} for file, line in counters.first_not_understood]
+    places = [
+        {"file": file, "line": line, **({"text": text, "reason": reason} if reason else {})}
+        for (file, line), (text, reason) in counters.misses()
+    ]
     read = {
         "lines": counters.lines,
         "used": counters.used,
@@ -160,6 +178,12 @@ def _left_out(counters: ReadCounters) -> list[Message]:
     return notes
 
 
+def _first_miss(counters: ReadCounters) -> tuple[str, int, str, Message]:
+    """Return the first line of a log that was not understood: file, number, text, and why."""
+    (file, line), (text, reason) = next(one for one in counters.misses() if one[1][1])
+    return file, line, escape(text[:_MAX_SHOWN]), Message(f"miss_{reason}")
+
+
 def _nothing(files: Sequence[str], counters: ReadCounters) -> Message:
     """Return why there is nothing to report."""
     names = ", ".join(files)
@@ -167,6 +191,10 @@ def _nothing(files: Sequence[str], counters: ReadCounters) -> Message:
         return Message("empty", names=names)
     if not counters.not_understood:
         return Message("no_line", names=names, lines=counters.lines)
+    if counters.missed_lines:
+        file, line, text, why = _first_miss(counters)
+        count = counters.not_understood
+        return Message("none_of_log", names=names, count=count, file=file, line=line, text=text, reason=why)
     file, line = counters.first_not_understood[0]
     return Message("none_understood", names=names, count=counters.not_understood, file=file, line=line)
 

@@ -133,7 +133,6 @@ def _either(field: str) -> str:
     return "|".join(re.escape(getattr(words, field)) for words in WORDS.values())
 
 
-_MARK = re.compile(r"(?:⏱️?|\\u23f1(?:\\ufe0f)?) *\[PERF\]")
 _LOOSE_MARKER = re.compile(r"⏱\ufe0f? {0,2}\[PERF\] ?")
 """As others wrote it before us: without U+FE0F, which a copy may lose, or with one blank."""
 _COLON = re.compile(r": ?|： ?")
@@ -160,9 +159,34 @@ _SLOW = {words.slow for words in WORDS.values()}
 _ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
 
 
-def is_ours(text: str) -> bool:
-    """Report whether a line has the clock sign and `[PERF]`, whatever else it has."""
-    return _MARK.search(text) is not None
+Miss: TypeAlias = Literal["no_sign", "unknown_word", "no_text", "no_duration", "odd_addition"]
+"""Why a line is not understood."""
+_SIGNLESS = re.compile(rf"\[PERF\] *(?:{'|'.join(map(re.escape, _KINDS))})[:：]")
+_SUBJECT = re.compile(r"\[PERF\] *[^\s:：]*[:：] ?(\S+)")
+
+
+def why_not(text: str) -> Miss | None:
+    """Return why a line that `parse` does not understand is none; None where it does not look like one of ours."""
+    found = _marker(clean(text))
+    if found is None:
+        return "no_sign" if _SIGNLESS.search(text) else None
+    text, _, at = found
+    colon = _COLON.search(text, at, at + _LONGEST_KIND)
+    kind = _KINDS.get(text[at : colon.start()]) if colon else None
+    if kind is None:
+        return "unknown_word"
+    if kind == "start":
+        return "no_text"
+    places = list((_ELAPSED if kind == "checkpoint" else _TOOK).finditer(text))
+    if not places or _DURATION.match(text, places[-1].end()) is None:
+        return "no_duration"
+    return "odd_addition"
+
+
+def subject_of(text: str) -> str | None:
+    """Return the first word behind the colon of a line that is not understood: an id, or an id and a checkpoint."""
+    found = _SUBJECT.search(text)
+    return None if found is None else found[1]
 
 
 def clean(text: str) -> str:

@@ -59,6 +59,13 @@ TEXTS = Texts(
     ),
     errors=ErrorTexts(
         in_place="{place}: {error}",
+        miss_no_sign="before [PERF] stands no clock sign; expected `\u23f1\ufe0f  [PERF] start: ...`",
+        miss_unknown_word="behind [PERF] stands none of start, checkpoint, done",
+        miss_no_text="no ` - ` and text behind the operation id",
+        miss_no_duration="no duration such as `| took: 0.115s` at its end: cut off?",
+        miss_odd_addition="what follows the duration is no addition",
+        most_not_understood="{missed} lines with [PERF] were not understood, more than were ({used}); the first is "
+        "{file}:{line}: {text} ({reason})",
         not_found="No such file or directory",
         no_trace_files="a directory without trace files (*{lines}, *{parquet})",
         parquet_from_stdin="Parquet cannot be read from standard input; name the file",
@@ -105,6 +112,8 @@ TEXTS = Texts(
         empty="{names}: empty",
         no_line="{names}: no line of perftrace among {lines} lines",
         none_understood="{names}: none of the {count} lines of perftrace is understood; the first is {file}:{line}",
+        none_of_log="{names}: none of the {count} lines with [PERF] is understood; the first is {file}:{line}: {text} "
+        "({reason})",
         newer_lines="{count} lines were written by a newer perftrace; upgrade to read them",
         passed_over="passed over, as they hold no records: {names}",
         passed_over_more="passed over, as they hold no records: {names} and {more} more",
@@ -227,6 +236,7 @@ TEXTS = Texts(
         folded="({count} segments below {share})",
         unplaced="-: a plain log does not say what called what, so no time of their own is known.",
         not_understood="Not understood:",
+        obscured="{count} runs have lines that were not understood: nobody knows how they ended.",
         duplicates="{count} records were there more than once; they count once.",
         read="{lines} lines read, {used} used, {not_understood} not understood.",
         outcomes={},

@@ -33,6 +33,12 @@ class ErrorTexts(NamedTuple):
     """Errors and notes of the commands and of what they call; filled in by `Message`."""
 
     in_place: str
+    most_not_understood: str
+    miss_no_sign: str
+    miss_unknown_word: str
+    miss_no_text: str
+    miss_no_duration: str
+    miss_odd_addition: str
     not_found: str
     no_trace_files: str
     parquet_from_stdin: str
@@ -79,6 +85,7 @@ class ErrorTexts(NamedTuple):
     empty: str
     no_line: str
     none_understood: str
+    none_of_log: str
     newer_lines: str
     passed_over: str
     passed_over_more: str
@@ -145,6 +152,7 @@ class ReportTexts(NamedTuple):
     unplaced: str
     folded: str
     not_understood: str
+    obscured: str
     duplicates: str
     read: str
     outcomes: dict[str | None, str]

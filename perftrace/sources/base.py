@@ -13,6 +13,8 @@ Records_co = TypeVar("Records_co", bound=Iterable[Record], covariant=True)
 
 MAX_PLACES = 10
 """How many places of what was not understood are kept."""
+MAX_TEXT = 200
+"""How many characters of a line that was not understood are kept."""
 
 
 @dataclass
@@ -27,23 +29,43 @@ class ReadCounters:
     """Those that are perftrace's, or of the form that was expected, and say nothing that can be read."""
     first_not_understood: list[tuple[str, int]] = field(default_factory=list)
     """The first such places: file and line number."""
+    first_texts: list[tuple[str, str]] = field(default_factory=list)
+    """Of each of these the text and the name of a reason, for the lines of logs; else empty."""
+    missed_lines: int = 0
+    """Of what was not understood, the lines of logs."""
+    obscured: int = 0
+    """Runs that started and whose other lines were not understood: nobody knows how they ended."""
     newer: int = 0
     """Of the lines not understood, those that a newer perftrace wrote."""
     skipped: list[str] = field(default_factory=list)
     """What lay in a trace directory and holds no records: files of other programs, folders, pipes."""
 
-    def miss(self, file: str, line: int) -> None:
-        """Count a line that was not understood."""
+    def miss(self, file: str, line: int, text: str = "", reason: str = "") -> None:
+        """Count a line that was not understood.
+
+        text, reason: of a line of a log; the reason is a `Miss` of `formats.line`.
+        """
         self.not_understood += 1
+        self.missed_lines += bool(reason)
         if len(self.first_not_understood) < MAX_PLACES:
             self.first_not_understood.append((file, line))
+            self.first_texts.append((text[:MAX_TEXT], reason))
+
+    def misses(self) -> Iterator[tuple[tuple[str, int], tuple[str, str]]]:
+        """Return each of the first places with its text and reason."""
+        for number, place in enumerate(self.first_not_understood):
+            yield place, self.first_texts[number] if number < len(self.first_texts) else ("", "")
 
     def add(self, other: "ReadCounters") -> None:
         """Add what was read elsewhere."""
         self.lines += other.lines
         self.used += other.used
         self.not_understood += other.not_understood
-        self.first_not_understood += other.first_not_understood[: MAX_PLACES - len(self.first_not_understood)]
+        self.missed_lines += other.missed_lines
+        self.obscured += other.obscured
+        room = MAX_PLACES - len(self.first_not_understood)
+        self.first_not_understood += other.first_not_understood[:room]
+        self.first_texts += other.first_texts[:room]
         self.newer += other.newer
         self.skipped += other.skipped
 

@@ -17,7 +17,6 @@ from perftrace.formats.line import (
     PlainLine,
     clean,
     escape,
-    is_ours,
     nanoseconds,
     parse,
     parse_plain,
@@ -27,6 +26,8 @@ from perftrace.formats.line import (
     split_body,
     split_checkpoint,
     split_id,
+    subject_of,
+    why_not,
 )
 from perftrace.formats.times import time_before
 from perftrace.sources.aggregates import RunAggregates
@@ -77,6 +78,7 @@ class PartState(NamedTuple):
     abandoned: list[_OpenRun]
     running: dict[str, _OpenRun]
     names: set[str]
+    obscured: set[str]
     recent: str
     """Ids that have ended, a line each: handed from process to process, a set of them costs five times as much."""
 
@@ -94,6 +96,8 @@ class LogReader:
         self._running: dict[str, _OpenRun] = {}
         self._early: dict[str, tuple[_OpenRun, Line, str]] = {}
         """Runs whose finish was read before their start: in an export that runs backwards, or a later file."""
+        self._obscured: set[str] = set()
+        """Ids, or ids and checkpoints, that stand in lines that were not understood."""
         self._abandoned: list[_OpenRun] = []
         self._names: set[str] = set()
         self._specs: dict[tuple[str, str | None, bool], OperationSpec] = {}
@@ -221,6 +225,7 @@ class LogReader:
             self._abandoned,
             self._running,
             self._names,
+            self._obscured,
             "\n".join(self._before | self._recent),
         )
 
@@ -236,6 +241,7 @@ class LogReader:
         places = [(file, line + before) for file, line in part.counters.first_not_understood]
         self._counters.add(replace(part.counters, first_not_understood=places))
         self._names |= part.names
+        self._obscured |= part.obscured
         self._abandoned += part.abandoned
         for operation_id, run in part.running.items():
             if operation_id in self._early:
@@ -289,8 +295,12 @@ class LogReader:
         """Read a line that is wrapped no more."""
         line = parse(text)
         if line is None:
-            if is_ours(text):
-                self._counters.miss(path, number)
+            reason = why_not(text)
+            if reason is not None:
+                self._counters.miss(path, number, text.strip(), reason)
+                subject = subject_of(text)
+                if subject is not None and len(self._obscured) < MAX_EARLY:
+                    self._obscured.add(subject)
             return None
         self._counters.used += 1
         if line.kind == "checkpoint":
@@ -308,7 +318,10 @@ class LogReader:
 
     def unfinished(self) -> list[Record]:
         """Return what started and never ended, as records with outcome None."""
-        runs = [*self._abandoned, *self._running.values()]
+        obscured = {subject[:at] for subject in self._obscured for at in (len(subject), *_dots(subject))}
+        every = [*self._abandoned, *self._running.values()]
+        runs = [run for run in every if run.operation_id not in obscured]
+        self._counters.obscured += len(every) - len(runs)
         return [self._record(run, split_id(run.operation_id, names=self._names), outcome=None) for run in runs]
 
     def _reach(self, line: Line, text: str) -> None:
@@ -426,6 +439,15 @@ class LogReader:
 def _decoded(name: str) -> str:
     """Read a name whose bytes were read as Latin-1."""
     return name if name.isascii() else name.encode("latin-1").decode(errors="replace")
+
+
+def _dots(text: str) -> list[int]:
+    """Return the places of the last dots of a text, where a checkpoint may begin."""
+    found: list[int] = []
+    at = len(text)
+    while len(found) < 20 and (at := text.rfind(".", 0, at)) > 0:
+        found.append(at)
+    return found
 
 
 def _shorter(value: str, whole: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from rich.text import Text
 from perftrace.analysis.reports import NeverEnded, OperationReport, Report, Segment, SlowRun
 from perftrace.core.values import END
 from perftrace.formats.line import escape
-from perftrace.messages import TEXTS, Language
+from perftrace.messages import TEXTS, Language, Message, in_language
 from perftrace.messages.texts import ReportTexts
 from perftrace.sources.base import ReadCounters
 from perftrace.views.console import paragraphs
@@ -25,6 +25,8 @@ MAX_NEVER_ENDED = 10
 """How many runs that never ended are listed; the rest is a number."""
 MAX_CALLERS = 5
 """How many callers are named."""
+MAX_TEXT = 100
+"""The widest line that is shown of those that were not understood."""
 MAX_ERRORS = 5
 """How many types of failures are listed for an operation."""
 
@@ -57,7 +59,10 @@ def report_view(report: Report, counters: ReadCounters, language: Language) -> G
     """Return a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
     words = TEXTS[language].report
     first = _first(report, words)
-    blocks: list[list[RenderableType]] = [[Text(first, style="bold")]] if first else []
+    blocks: list[list[RenderableType]] = []
+    if counters.first_not_understood:
+        blocks.append([words.not_understood, *_missed(counters, language)])
+    blocks += [[Text(first, style="bold")]] if first else []
     shown = _operations_shown(report.operations)
     blocks.append([Table(words.columns, _COLUMNS, _rows(shown, words), language)])
     if len(report.operations) > len(shown):
@@ -71,14 +76,20 @@ def report_view(report: Report, counters: ReadCounters, language: Language) -> G
         blocks.append([words.slowest, runs_table(report.slowest, language)])
     if report.never_ended:
         blocks.append(_never_ended(report.never_ended, words))
-    if counters.first_not_understood:
-        places = (f"  {escape(file)}:{line}" for file, line in counters.first_not_understood)
-        blocks.append([words.not_understood, *places])
+    if counters.obscured:
+        blocks.append([words.obscured.format(count=counters.obscured)])
     if report.duplicates:
         blocks.append([words.duplicates.format(count=report.duplicates)])
     counts = {"lines": counters.lines, "used": counters.used, "not_understood": counters.not_understood}
     blocks.append([words.read.format(**counts)])
     return paragraphs(blocks)
+
+
+def _missed(counters: ReadCounters, language: Language) -> Iterable[str]:
+    """Tell the first lines that were not understood, and why."""
+    for (file, line), (text, reason) in counters.misses():
+        why = f": {shorten(text, MAX_TEXT)} ({in_language(Message(f'miss_{reason}'), language)})" if reason else ""
+        yield f"  {escape(file)}:{line}{why}"
 
 
 def runs_table(runs: Sequence[SlowRun], language: Language) -> Table:

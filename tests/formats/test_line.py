@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from perftrace.core.record import Record
 from perftrace.formats.line import (
+    MARKER,
     WORDS,
     Identity,
     Line,
@@ -13,13 +14,13 @@ from perftrace.formats.line import (
     encode_done,
     encode_start,
     escape,
-    is_ours,
     nanoseconds,
     parse,
     parse_plain,
     split_body,
     split_checkpoint,
     split_id,
+    why_not,
 )
 from tests.ids import span_id
 
@@ -114,12 +115,12 @@ def test_the_form_that_a_narrow_stream_writes_is_read_back(encoding):
 def test_a_cut_or_foreign_line_with_the_marker_is_no_event(line):
     """It is ours by its sign, and not understood."""
     assert parse(line) is None
-    assert is_ours(line)
+    assert why_not(line) is not None
 
 
 def test_an_application_line_is_not_ours():
     """Even one that talks of performance."""
-    assert not is_ours("INFO [PERF] all good")
+    assert why_not("INFO [PERF] all good") is None
     assert parse("INFO [PERF] all good") is None
 
 
@@ -266,3 +267,19 @@ def test_the_quick_reading_says_what_the_general_one_says(prefix, word, body, ta
         assert nanoseconds(plain[2]) == general.duration_ns
         assert general.fields == (() if plain[3] is None else (plain[3:],))
         assert (general.outcome, general.slow) == ("ok", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[PERF] start: a - x", "no_sign"), ("[PERF] 完成：a - x | 耗时: 1.000s", "no_sign"),
+        (f"{MARKER}oops", "unknown_word"), (f"{MARKER}begin: a - x", "unknown_word"), (f"{MARKER}start: a", "no_text"),
+        (f"{MARKER}done: a - x | took: 1.0", "no_duration"), (f"{MARKER}checkpoint: a.b - x", "no_duration"),
+        (f"{MARKER}done: a - x | took: {'9' * 400}s", "no_duration"),
+        (f"{MARKER}done: a - x | took: 1.000s | nonsense", "odd_addition"), ("[PERF] all good", None),
+    ],
+)  # fmt: skip
+def test_why_a_line_is_not_understood(text, reason):
+    """And whether it looks like one of ours at all."""
+    assert parse(text) is None
+    assert why_not(text) == reason

@@ -5,10 +5,12 @@ import pickle
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import perftrace
+from perftrace.formats.line import Miss
 from perftrace.messages import TEXTS, Message, in_language
 from perftrace.messages.texts import ErrorTexts
 
@@ -65,8 +67,10 @@ def test_each_message_has_its_text_and_all_that_fills_it_in(path, name, values):
 
 
 def test_no_text_of_an_error_is_left_over():
-    """Those that age and size share are named where they are read."""
-    assert set(ErrorTexts._fields) - {name for _, name, _ in MESSAGES} == {"not_an_age", "not_a_size"}
+    """Those that age and size share are named where they are read; each reason of a miss has one."""
+    reasons = {f"miss_{reason}" for reason in get_args(Miss)}
+    left = set(ErrorTexts._fields) - {name for _, name, _ in MESSAGES}
+    assert left == {"not_an_age", "not_a_size", *reasons}
 
 
 def test_a_message_is_english_text_and_speaks_each_language():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perftrace.cli import main
 from perftrace.formats.times import time_before
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.files import FileSource
@@ -253,3 +254,25 @@ def test_a_log_of_json_may_be_gzipped(tmp_path):
     path.write_bytes(gzip.compress("\n".join(map(json.dumps, WRAPPED["docker"])).encode()))
     (record,) = FileSource([str(path)])
     assert told(record)[:5] == PLAIN
+
+
+def test_a_run_whose_lines_are_not_understood_did_not_never_end(read, tmp_path, capsys):
+    """It is told apart; the lines stand first, with the reason, and decide the exit status where they are most."""
+    cut = [f"{CLOCK}start: a_{n:016x} - x\n{CLOCK}done: a_{n:016x} - x | took: 0.1\n" for n in range(3)]
+    open_run = f"{CLOCK}start: b_00000000000000ff - x\n"
+    _, source = read("".join(cut) + open_run)
+    assert [record.name for record in source.unfinished] == ["b"]
+    assert (source.counters.obscured, source.counters.missed_lines) == (3, 3)
+    path = tmp_path / "0.log"
+    assert main(["report", str(path), "--language", "en"]) == 0  # four were understood
+    out = capsys.readouterr().out
+    assert out.startswith(f"Not understood:\n  {path}:2: {CLOCK}done: a_0000000000000000 - x | took: 0.1 (no duration")
+    assert "3 runs have lines that were not understood" in out
+    path.write_text(f"{LINES[2]}\n" + "".join(cut[:1]) + f"{CLOCK}oops\n" * 2, encoding="utf-8")
+    assert main(["report", str(path), "--json"]) == 2
+    found = capsys.readouterr()
+    assert json.loads(found.out)["source"]["first_not_understood"][0]["reason"] == "no_duration"
+    assert "3 lines with [PERF] were not understood, more than were (2)" in found.err
+    path.write_text("[PERF] start: a - x\n", encoding="utf-8")
+    assert main(["report", str(path), "--language", "en"]) == 2
+    assert "before [PERF] stands no clock sign" in capsys.readouterr().err

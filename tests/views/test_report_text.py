@@ -49,6 +49,9 @@ def test_the_whole_report():
     assert (
         text
         == """\
+Not understood:
+  a.log:3
+
 Fix first: (end) in click (55.7% of its time, 64ms in all)
 
 operation   count  failed  cancelled  open  total  self  running    p50    p95    p99    max  share
@@ -76,9 +79,6 @@ Never ended: 13
   click_10  no checkpoint yet
   click_11  stood at get_user
   ... and 3 more
-
-Not understood:
-  a.log:3
 
 20 lines read, 17 used, 1 not understood.
 """
