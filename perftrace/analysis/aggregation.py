@@ -79,7 +79,7 @@ class Tally:
         for record in records:
             trace, span, parent = ids_of(record)
             if trace:
-                identity = hash((trace, span))
+                identity = hash((trace, span, record.name, record.start))
                 if identity in self._seen:
                     self.duplicates += 1
                     continue
@@ -183,53 +183,58 @@ class Tally:
         return value
 
     def _count_children(self, record: Record, samples: OperationStats, ids: tuple[int, int, int | None]) -> None:
-        """Count how long children ran, whichever of the two is read first, and remember this one for its own caller."""
-        start, end = record.start_mono, record.start_mono + record.duration_ns
+        """Note when a run ran, for itself and its caller, whichever of the two is read first."""
         trace, span, parent = ids
         if not trace:
             samples.is_placed = False
             return
+        # Imported traces have no monotonic time.
+        start = record.start_mono or record.start
+        end = start + record.duration_ns
         place = (record.pid, trace, span)
         call = self._callers.pop(place, None) or _Calls()
-        call.samples, call.start, call.end = samples, start, end
-        samples.called += call.covered()
+        call.runs.append((samples, start, end))
         self._remember(place, call)
         if parent is not None:
             place = (record.pid, trace, parent)
             call = self._callers.get(place) or _Calls()
-            if call.samples is not None:
-                call.samples.called -= call.covered()
             call.found.append((start, end))
-            if call.samples is not None:
-                call.samples.called += call.covered()
             self._remember(place, call)
 
     def _remember(self, place: tuple[int, int, int], call: "_Calls") -> None:
         self._callers[place] = call
         if len(self._callers) > _MAX_CALLERS:
-            del self._callers[next(iter(self._callers))]
+            self._callers.pop(next(iter(self._callers))).settle()
+
+    def settle(self) -> None:
+        """Account for what runs called; call it once, when all records have been added."""
+        for call in self._callers.values():
+            call.settle()
+        self._callers.clear()
 
 
 class _Calls:
-    """What a run called, and what is known of the run itself."""
+    """What a span called, and the runs that had it: one, but where a client and its server share it."""
 
-    __slots__ = ("end", "found", "samples", "start")
+    __slots__ = ("found", "runs")
 
     def __init__(self) -> None:
         self.found: list[tuple[int, int]] = []
-        self.samples: OperationStats | None = None
-        """What the run counts among; None as long as it has not been read."""
-        self.start = self.end = 0
+        self.runs: list[tuple[OperationStats, int, int]] = []
+        """What each counts among, its start and its end; none as long as it has not been read."""
 
-    def covered(self) -> int:
-        """Return how long anything that it called ran; what ran side by side counts once."""
-        covered, until = 0, self.start
-        for begun, ended in sorted(self.found):
-            part = min(ended, self.end) - max(begun, until)
-            if part > 0:
-                covered += part
-                until = min(ended, self.end)
-        return covered
+    def settle(self) -> None:
+        """Count how long anything that it called ran; what ran side by side counts once."""
+        if not self.found:
+            return
+        self.found.sort()
+        for samples, start, end in self.runs:
+            until = start
+            for begun, ended in self.found:
+                part = min(ended, end) - max(begun, until)
+                if part > 0:
+                    samples.called += part
+                    until = min(ended, end)
 
 
 def _add(lengths: "array[int] | None", ends: "list[_Ends]") -> "array[int]":

@@ -161,6 +161,7 @@ def report(
         tally.add_aggregates(reading.aggregates)
         for counts in reading.aggregates.counts:
             traces.add_store(counts)
+    tally.settle()
     never_ended = list(reading.unfinished)
     for record in never_ended:
         tally.add_unfinished(record)

@@ -77,6 +77,8 @@ class Forest:
         self.clipped: int = 0
         """Runs of another process than their caller's that lie outside of its time."""
         nodes: dict[tuple[int, int], Node] = {}
+        others: list[Node] = []
+        """Further runs of a span: in Zipkin's B3 a client and its server share one."""
         anonymous: list[Node] = []
         for record in records:
             trace, span, _ = ids_of(record)
@@ -84,7 +86,11 @@ class Forest:
             if not trace:
                 anonymous.append(Node(record))  # of a log file, which knows no parents
             elif key in nodes:
-                self.duplicates += 1
+                former = nodes[key].record
+                if (former.name, former.start) == (record.name, record.start):
+                    self.duplicates += 1
+                else:
+                    others.append(Node(record))
             else:
                 nodes[key] = Node(record)
         self.roots: list[Node] = []
@@ -97,6 +103,7 @@ class Forest:
             else:
                 node.parent = parent
                 parent.children.append(node)
+        self._place_others(nodes, others)
         self._break_cycles(nodes.values())
         self.roots.extend(anonymous)
         self.roots.sort(key=lambda node: node.start)
@@ -111,6 +118,28 @@ class Forest:
         """Return all runs, trace by trace."""
         for root in self.roots:
             yield from root.walk()
+
+    def _place_others(self, nodes: dict[tuple[int, int], Node], others: Iterable[Node]) -> None:
+        """Put further runs of a span below the first that began, which called them."""
+        seen: set[tuple[int, int, str, int]] = set()
+        for node in sorted(others, key=lambda one: one.start):
+            trace, span, _ = ids_of(node.record)
+            identity = (trace, span, node.name, node.record.start)
+            if identity in seen:
+                self.duplicates += 1
+                continue
+            seen.add(identity)
+            first = nodes[trace, span]
+            if node.start < first.start:  # the client was read last
+                node.record, first.record = first.record, node.record
+                node.start, node.end, first.start, first.end = first.start, first.end, node.start, node.end
+            own = [child for child in first.children if _is_same_service(node, child)]
+            first.children = [child for child in first.children if child not in own]
+            node.children += own
+            for child in own:
+                child.parent = node
+            node.parent = first
+            first.children.append(node)
 
     def _break_cycles(self, nodes: Iterable[Node]) -> None:
         """Make a root of one node of each circle of parents, which only damaged data has."""
@@ -127,7 +156,8 @@ class Forest:
     def _place(self) -> None:
         """Put children on their root's axis: by the monotonic clock within a process, by the wall clock between.
 
-        Find those that outlive their parents meanwhile: where a pair of names does so once, nobody ever awaits it.
+        Find those that outlive their parents meanwhile: where a pair of names does so once, nobody ever awaits it, but
+        in its parent's own task. A parent that failed or was cancelled leaves awaited ones behind: those alone.
         """
         pairs: defaultdict[tuple[str, str], list[Node]] = defaultdict(list)
         outliving = set()
@@ -136,21 +166,42 @@ class Forest:
                 length = child.end - child.start
                 if _is_same_process(node, child):
                     offset = child.record.start_mono - node.record.start_mono
-                    pair = (node.name, child.name)
-                    pairs[pair].append(child)
-                    child.start = max(node.start + offset, node.start)
-                    child.end = child.start + length
-                    if offset + length > node.record.duration_ns:
-                        outliving.add(pair)
-                        continue
-                end = child.start + length
-                self.clipped += not node.start <= child.start <= end <= node.end
+                    start = node.start + offset
+                    child.start, child.end = (
+                        max(start, node.start),
+                        max(start + length, node.start),
+                    )  # clipped, not moved
+                    if not _is_own_task(node, child):
+                        pair = (node.name, child.name)
+                        pairs[pair].append(child)
+                        if offset + length > node.record.duration_ns:
+                            if node.record.outcome == "ok":
+                                outliving.add(pair)
+                            else:
+                                child.is_awaited = False
+                            continue
+                else:
+                    self.clipped += not node.start <= child.start <= child.end <= node.end
                 child.start = min(max(child.start, node.start), node.end)
-                child.end = min(max(child.start, end), node.end)
+                child.end = min(max(child.start, child.end), node.end)
             node.children.sort(key=lambda child: (child.start, child.end, child.record.span_id))
         for pair in outliving:
             for node in pairs[pair]:
                 node.is_awaited = False
+
+
+def _is_same_service(one: Node, other: Node) -> bool:
+    """Report whether two runs are of one service, as far as they say."""
+    name = one.record.attributes.get("service.name")
+    return (one.record.pid == other.record.pid != 0) or (
+        name is not None and name == other.record.attributes.get("service.name")
+    )
+
+
+def _is_own_task(parent: Node, child: Node) -> bool:
+    """Report whether a run was in its caller's own task, or without tasks in its thread: then that waited for it."""
+    one, other = parent.record, child.record
+    return bool(one.thread) and (one.thread, one.task) == (other.thread, other.task)
 
 
 def _is_same_process(parent: Node, child: Node) -> bool:

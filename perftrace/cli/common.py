@@ -187,6 +187,9 @@ def _first_miss(counters: ReadCounters) -> tuple[str, int, str, Message]:
 def _nothing(files: Sequence[str], counters: ReadCounters) -> Message:
     """Return why there is nothing to report."""
     names = ", ".join(files)
+    if +counters.passed_over:
+        found = ", ".join(f"{count} {kind}" for kind, count in (+counters.passed_over).items())
+        return Message("no_spans", names=names, found=found)
     if not counters.lines:
         return Message("empty", names=names)
     if not counters.not_understood:

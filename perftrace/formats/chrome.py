@@ -88,18 +88,27 @@ def encode(records: Sequence[Record]) -> Iterator[bytes]:
     yield b"\n]}\n"
 
 
-def decode(events: Iterable[Any], miss: Callable[[], object]) -> Iterator[Record]:
+_SLICES = frozenset("XBEMbeSFnTp")
+_KINDS = {"i": "instants", "I": "instants", "C": "counters", "s": "flow events", "t": "flow events", "f": "flow events"}
+
+
+def decode(
+    events: Iterable[Any], miss: Callable[[], object], pass_over: Callable[[str], object] = lambda kind: None
+) -> Iterator[Record]:
     """Read the operations of trace events, of perftrace or of any other tool; outcome None for what never ended.
 
     Complete events (X), pairs (B and E) and asynchronous pairs (b and e, S and F) are operations, nested by thread
     and time or by id; instants within them (i, n, T, p) are checkpoints. Counters, arrows and samples are passed over.
 
-    miss: called for each event that is damaged, and for each end without a beginning.
+    miss: called for each event that is damaged, and for each end without a beginning. pass_over: called with the name
+    of what is no slice: instants, counters and whatever else.
     """
     reader = _Reader(miss)
     for event in events:
         try:
             record = reader.take(event)
+            if event["ph"] not in _SLICES:
+                pass_over(_KINDS.get(event["ph"], f"ph {event['ph']}"))
         except (AttributeError, TypeError, ValueError, LookupError, OverflowError):
             miss()
         else:
@@ -171,9 +180,7 @@ class _Reader:
             self._open.setdefault(thread, []).append(begun)
             self._threads.setdefault(thread, []).append(begun)
         elif phase == "E":
-            ended = self._open[thread].pop()
-            ended.end = max(ended.start, _time(event))
-            ended.add(event)
+            self._end(self._open[thread], event)
         elif phase in ("i", "I"):
             instant = (_time(event), _text(event.get("name", "")), _attributes(event.get("args") or {}))
             self._instants.setdefault(thread, []).append(instant)
@@ -182,15 +189,24 @@ class _Reader:
             self._open.setdefault(_pair(event), []).append(begun)
             self._ids.setdefault(_pair(event), []).append(begun)
         elif phase in ("e", "F"):
-            ended = self._open[_pair(event)].pop()
-            ended.end = max(ended.start, _time(event))
-            ended.add(event)
+            self._end(self._open[_pair(event)], event)
         elif phase in ("n", "T", "p"):
             stack = self._open[_pair(event)]
             elapsed = max(0, _time(event) - stack[-1].start)
             stack[-1].checkpoints.append(
                 (_text(event.get("name", "")), "", elapsed, _attributes(event.get("args") or {}))
             )
+
+    @staticmethod
+    def _end(running: list[_OpenSlice], event: Any) -> None:
+        """End the last that began under the name of an end: those above it lost theirs; without a name, the last."""
+        name = event.get("name")
+        places = [at for at, one in enumerate(running) if one.name == name] if name else []
+        if name and not places and event.get("ph") in ("E", "e"):
+            raise LookupError("an end without a beginning")
+        ended = running.pop(places[-1] if places else -1)
+        ended.end = max(ended.start, _time(event))
+        ended.add(event)
 
     def records(self) -> Iterator[Record]:
         """Yield other tools' operations, nested."""

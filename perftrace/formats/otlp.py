@@ -307,7 +307,10 @@ def _failure_of(span: Span, error_type: str | None, error: str | None) -> tuple[
 def _checkpoints_of(span: Span, is_ours: bool) -> list[CheckpointFields]:
     checkpoints = [_checkpoint_of(span.start, event) for event in span.events]
     if not is_ours:
-        checkpoints = sorted(((n, d, max(0, e), a) for n, d, e, a in checkpoints), key=lambda checkpoint: checkpoint[2])
+        # What others add to a span that has ended is at its end.
+        last = max(0, span.end - span.start) if span.end else _MAX_WHOLE
+        placed = ((name, text, min(max(0, elapsed), last), found) for name, text, elapsed, found in checkpoints)
+        checkpoints = sorted(placed, key=lambda checkpoint: checkpoint[2])
     return checkpoints
 
 

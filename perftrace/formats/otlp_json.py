@@ -100,8 +100,9 @@ def decode(document: object, miss: Callable[[], object]) -> Iterator[Span]:
         try:
             resource = _decoded((resource_spans.get("resource") or {}).get("attributes"))
             scopes = [
-                (str((scope_spans.get("scope") or {}).get("name") or ""), list(scope_spans.get("spans") or ()))
-                for scope_spans in resource_spans.get("scopeSpans") or ()
+                (str(_scope_of(scope_spans).get("name") or ""), list(scope_spans.get("spans") or ()))
+                for name in ("scopeSpans", "instrumentationLibrarySpans")  # as it was called until 2022
+                for scope_spans in resource_spans.get(name) or ()
             ]
         except (AttributeError, TypeError, ValueError, KeyError):
             miss()
@@ -114,6 +115,10 @@ def decode(document: object, miss: Callable[[], object]) -> Iterator[Span]:
                     miss()
                 else:
                     yield span
+
+
+def _scope_of(scope_spans: Any) -> Any:
+    return scope_spans.get("scope") or scope_spans.get("instrumentationLibrary") or {}
 
 
 def _decoded_span(fields: Any, resource: Mapping[str, Scalar], scope: str) -> Span:

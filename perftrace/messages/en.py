@@ -64,10 +64,12 @@ TEXTS = Texts(
         miss_no_text="no ` - ` and text behind the operation id",
         miss_no_duration="no duration such as `| took: 0.115s` at its end: cut off?",
         miss_odd_addition="what follows the duration is no addition",
+        foreign_format="the JSON of {name} is not read: export the traces as OTLP",
+        no_spans="{names}: no spans; it holds {found}",
         most_not_understood="{missed} lines with [PERF] were not understood, more than were ({used}); the first is "
         "{file}:{line}: {text} ({reason})",
         not_found="No such file or directory",
-        no_trace_files="a directory without trace files (*{lines}, *{parquet})",
+        no_trace_files="a directory without trace files (*{lines}, *{parquet}); of logs name the files",
         parquet_from_stdin="Parquet cannot be read from standard input; name the file",
         damaged_gzip="damaged gzip, read up to there: {error}",
         reader_killed="a process that read it was killed, perhaps for lack of memory",

@@ -34,6 +34,8 @@ class ErrorTexts(NamedTuple):
 
     in_place: str
     most_not_understood: str
+    foreign_format: str
+    no_spans: str
     miss_no_sign: str
     miss_unknown_word: str
     miss_no_text: str

@@ -54,10 +54,12 @@ TEXTS = Texts(
         miss_no_text="操作 ID 之后没有 ` - ` 和文字",
         miss_no_duration="行尾没有 `| 耗时: 0.115s` 这样的耗时: 被截断了？",
         miss_odd_addition="耗时之后的内容不是附加字段",
+        foreign_format="不支持 {name} 的 JSON: 请将轨迹导出为 OTLP",
+        no_spans="{names}: 没有 span；文件中有 {found}",
         most_not_understood="含 [PERF] 的行有 {missed} 行未能识别，多于已识别的 {used} 行；第一行是 "
         "{file}:{line}: {text}（{reason}）",
         not_found="没有这个文件或目录",
-        no_trace_files="目录里没有轨迹文件（*{lines}、*{parquet}）",
+        no_trace_files="目录里没有轨迹文件（*{lines}、*{parquet}）；日志请直接给出文件名",
         parquet_from_stdin="无法从标准输入读取 Parquet，请给出文件名",
         damaged_gzip="gzip 已损坏，读到损坏处为止: {error}",
         reader_killed="读取它的进程被终止，可能是内存不足",

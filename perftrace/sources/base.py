@@ -1,5 +1,6 @@
 """What a source gives: records, what never ended, and the counters of the reading."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -31,6 +32,8 @@ class ReadCounters:
     """The first such places: file and line number."""
     first_texts: list[tuple[str, str]] = field(default_factory=list)
     """Of each of these the text and the name of a reason, for the lines of logs; else empty."""
+    passed_over: "Counter[str]" = field(default_factory=Counter)
+    """What a trace file holds besides spans, by its format's own names: instants, counters, log records."""
     missed_lines: int = 0
     """Of what was not understood, the lines of logs."""
     obscured: int = 0
@@ -61,6 +64,7 @@ class ReadCounters:
         self.lines += other.lines
         self.used += other.used
         self.not_understood += other.not_understood
+        self.passed_over += other.passed_over
         self.missed_lines += other.missed_lines
         self.obscured += other.obscured
         room = MAX_PLACES - len(self.first_not_understood)

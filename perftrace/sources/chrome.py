@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from perftrace.core.record import Record
 from perftrace.formats.chrome import decode
@@ -11,7 +11,20 @@ from perftrace.messages import Message
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.limits import LimitedReader
 
+_LATEST = 1 << 26
+"""Bytes within which trace events begin."""
 _SPACE = re.compile(r"[\s,]*")
+
+
+def has_late_events(file: BinaryIO, beginning: bytes) -> bool:
+    """Report whether an object that begins with something else has trace events behind it, within some megabytes."""
+    if not beginning.startswith((b"{", b"\xef\xbb\xbf{")) or b"\n{" in beginning or not file.seekable():
+        return False
+    start = file.tell()
+    try:
+        return b'"traceEvents"' in file.read(_LATEST)
+    finally:
+        file.seek(start)
 
 
 def looks_like(beginning: bytes) -> bool:
@@ -34,7 +47,10 @@ def read(path: str, file: LimitedReader, counters: ReadCounters) -> Iterator[Rec
         counters.lines += 1
         counters.miss(path, 1)
 
-    for record in decode(events, miss):
+    def pass_over(kind: str) -> None:
+        counters.passed_over[kind] += 1
+
+    for record in decode(events, miss, pass_over):
         counters.lines += 1
         counters.used += 1
         yield record

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -90,6 +91,14 @@ class FileSource(Source):
         used = self.counters.used
         beginning: bytes = file.peek(_PEEK)  # type: ignore[attr-defined]  # buffered and gzipped files have it
         read = None if is_lines else _reader_of(beginning)
+        if read is None and not is_lines:
+            foreign = _foreign(beginning)
+            if foreign:
+                self._fail(path, Message("foreign_format", name=foreign))
+                return
+            is_plain = path != "-" and isinstance(file, io.BufferedReader)
+            if is_plain and chrome.has_late_events(file, beginning):
+                read = chrome.read
         if read is not None:
             yield from self._finished(read(path, LimitedReader(file, isinstance(file, _Gunzipped)), self.counters))
             return
@@ -170,6 +179,22 @@ def _reader_of(beginning: bytes) -> Callable[[str, LimitedReader, ReadCounters],
     if chrome.looks_like(beginning):
         return chrome.read
     return otlp.read_protobuf if otlp.looks_like_protobuf(beginning) else None
+
+
+_FOREIGN = (
+    ("Jaeger", re.compile(rb'\s*\{\s*"data"\s*:\s*\[\s*(?:\{\s*"traceID"|\])')),
+    ("Tempo", re.compile(rb'\s*\{\s*"batches"\s*:')),
+    (
+        "Zipkin",
+        re.compile(rb'\s*\[\s*\{(?=[^}]*"traceId")(?=[^}]*"id")(?=[^}]*"(?:timestamp|duration|localEndpoint)")'),
+    ),
+)
+"""How the JSON of other tracing systems begins, which is not read."""
+
+
+def _foreign(beginning: bytes) -> str:
+    """Return whose JSON a file is, where it is not read; else nothing."""
+    return next((name for name, pattern in _FOREIGN if pattern.match(beginning)), "")
 
 
 def _open(path: str) -> AbstractContextManager[BinaryIO]:

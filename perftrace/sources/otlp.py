@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from perftrace.core.record import Record
 from perftrace.formats import otlp_json, otlp_proto
@@ -67,6 +68,8 @@ def _records(path: str, number: int, document: object, counters: ReadCounters) -
     if isinstance(document, dict) and "resourceSpans" not in document:
         if not ("resourceLogs" in document or "resourceMetrics" in document):
             miss()
+        counters.passed_over["log records"] += _count(document.get("resourceLogs"), "scopeLogs", "logRecords")
+        counters.passed_over["metrics"] += _count(document.get("resourceMetrics"), "scopeMetrics", "metrics")
         return  # logs and metrics are other signals
     try:
         for span in otlp_json.decode(document, miss):
@@ -75,6 +78,15 @@ def _records(path: str, number: int, document: object, counters: ReadCounters) -
             yield record_of(span)
     except ValueError:
         miss()
+
+
+def _count(resources: object, scopes: str, items: str) -> int:
+    """Count what resources hold of another signal."""
+    try:
+        found: Any = resources or ()
+        return sum([len(scope[items]) for resource in found for scope in resource[scopes]])
+    except (TypeError, LookupError):
+        return 1
 
 
 def read_protobuf(path: str, file: LimitedReader, counters: ReadCounters) -> Iterator[Record]:

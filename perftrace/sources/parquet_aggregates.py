@@ -38,17 +38,23 @@ SELECT name, coalesce(weight, 1.0), coalesce(error_type, outcome), count(*) FROM
 WHERE outcome IN ('error', 'abandoned') GROUP BY ALL
 """
 # How long children of the same process ran, side by side counted once: of each the part that ends after all before it.
+# By wall time where there is no monotonic one, as in imported traces.
 _CALLED = """
-WITH calls AS (
+WITH placed AS (
+    SELECT *, coalesce(nullif(start_mono, 0), start) AS began FROM runs
+), calls AS (
     SELECT caller.name, coalesce(caller.weight, 1.0) AS weight, caller.pid, caller.trace_id, caller.span_id,
-        greatest(call.start_mono, caller.start_mono) AS begun,
-        least(call.start_mono + call.duration_ns, caller.start_mono + caller.duration_ns) AS ended
-    FROM runs call JOIN runs caller
-        ON call.parent_id = caller.span_id AND call.pid = caller.pid AND call.trace_id = caller.trace_id
+        caller.began,
+        greatest(call.began, caller.began) AS begun,
+        least(call.began + call.duration_ns, caller.began + caller.duration_ns) AS ended
+    FROM placed call JOIN placed caller
+        ON call.parent_id = caller.span_id AND call.trace_id = caller.trace_id
+            AND call.pid IS NOT DISTINCT FROM caller.pid
     WHERE call.parent_id IS NOT NULL AND call.outcome IS NOT NULL AND caller.outcome IS NOT NULL
 ), parts AS (
     SELECT name, weight, ended, greatest(begun, coalesce(max(ended) OVER (
-        PARTITION BY pid, trace_id, span_id ORDER BY begun, ended ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        PARTITION BY pid, trace_id, span_id, name, began ORDER BY begun, ended
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), begun)) AS begun FROM calls
 )
 SELECT name, weight, sum(ended - begun)::BIGINT FROM parts WHERE ended > begun GROUP BY ALL

@@ -127,3 +127,54 @@ def test_a_trace_2000_deep_and_one_5000_wide():
         random.Random(1).shuffle(records)
         (root,) = Forest(records).roots
         assert sum(p.self_ns for p in critical_path(root)) == root.record.duration_ns
+
+
+def taken(name, start, duration, span, parent=None, outcome="ok", task="Task-1", trace=1, pid=1):
+    times = {"start": start * MS, "start_mono": start * MS + 1, "duration_ns": duration * MS}
+    ids = {"trace_id": trace_id(trace), "span_id": span_id(span), "parent_id": parent and span_id(parent)}
+    return Record(name, **ids, **times, outcome=outcome, task=task, thread="MainThread", pid=pid)
+
+
+def awaited(*records):
+    return {(node.name, node.record.span_id[-2:]): node.is_awaited for node in Forest(records).nodes()}
+
+
+def test_one_cancelled_parent_takes_nothing_else_off_the_path():
+    """Its own child, which ended after it, alone; of others only parents that ended well tell."""
+    ok = [taken("confirm", 0, 100, 1), taken("sql UPDATE", 10, 50, 2, 1, task="Task-9")]
+    cancelled = [taken("confirm", 200, 30, 3, outcome="cancelled", trace=2),
+                 taken("sql UPDATE", 210, 50, 4, 3, task="Task-9", trace=2)]  # fmt: skip
+    assert awaited(*ok, *cancelled) == {
+        ("confirm", "01"): True, ("sql UPDATE", "02"): True, ("confirm", "03"): True, ("sql UPDATE", "04"): False,
+    }  # fmt: skip
+    left = [taken("confirm", 300, 30, 5, trace=3), taken("sql UPDATE", 310, 50, 6, 5, task="Task-9", trace=3)]
+    found = awaited(*ok, *cancelled, *left)
+    assert [found["sql UPDATE", span] for span in ("02", "04", "06")] == [False, False, False]
+
+
+def test_a_child_in_its_parents_own_task_was_awaited():
+    """Whatever others of its name did; one that seems to outlive it is clipped."""
+    own = [taken("confirm", 0, 100, 1), taken("sql UPDATE", 90, 20, 2, 1)]
+    left = [taken("confirm", 300, 30, 5, trace=3), taken("sql UPDATE", 310, 50, 6, 5, task="Task-9", trace=3)]
+    assert awaited(*own, *left)["sql UPDATE", "02"] is True
+    (root,) = Forest(own).roots
+    assert (root.children[0].start, root.children[0].end) == (90 * MS, 100 * MS)
+
+
+def test_a_child_that_starts_before_its_parent_is_clipped_and_not_moved():
+    """As one with a queue before it."""
+    for pid in (1, 2):
+        (root,) = Forest([taken("confirm", 100, 100, 1), taken("job", 50, 80, 2, 1, pid=pid)]).roots
+        assert (root.children[0].start, root.children[0].end) == (100 * MS, 130 * MS)
+
+
+def test_a_span_that_a_client_and_its_server_share_is_two_runs():
+    """As in Zipkin's B3; what the server calls is the server's."""
+    client, server = taken("GET", 0, 100, 1, pid=1), taken("GET /orders", 10, 80, 1, pid=2)
+    call = taken("sql SELECT", 20, 30, 2, 1, pid=2)
+    for records in ([client, server, call], [call, server, client, server]):
+        forest = Forest(records)
+        (root,) = forest.roots
+        assert (root.name, [child.name for child in root.children]) == ("GET", ["GET /orders"])
+        assert [child.name for child in root.children[0].children] == ["sql SELECT"]
+        assert forest.duplicates == len(records) - 3

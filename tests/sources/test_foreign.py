@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perftrace import sources
+from perftrace.analysis.reports import report
+from perftrace.cli import main
 from perftrace.core.record import Record
 from perftrace.exceptions import SourceError
 from perftrace.formats import chrome, otlp_json, otlp_proto
@@ -191,3 +193,87 @@ def test_what_has_not_ended_is_unfinished(file):
     )
     assert [record.name for record in reading.unfinished] == ["open"]
     assert reading.records == []
+
+
+def events(*given):
+    """Make Chrome's trace events of `phase name microseconds`."""
+    found = []
+    for text in given:
+        phase, name, time = text.split()
+        found.append({"ph": phase, "cat": "c", "id": "0x0", "name": name, "ts": int(time), "pid": 1, "tid": 1})
+    return found
+
+
+def taken(records):
+    return sorted((record.name, record.outcome, record.duration_ns // 1000) for record in records)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (["b load 0", "b inner 10", "e load 30", "e inner 100"], [("inner", "ok", 90), ("load", "ok", 30)]),
+        (["B outer 0", "B inner 10", "E outer 50"], [("inner", None, 0), ("outer", "ok", 50)]),
+        (["B a 0", "B a 10", "E a 20", "E a 30"], [("a", "ok", 10), ("a", "ok", 30)]),
+        (["B a 0", "E b 10", "E a 30"], [("a", "ok", 30)]),
+    ],
+)
+def test_ends_of_chromes_events_are_paired_by_their_names(file, given, wanted):
+    """As Perfetto does; one that lost its end has not ended, and an end of nothing is not understood."""
+    source = FileSource([file(json.dumps({"traceEvents": events(*given)}).encode())])
+    assert taken([*source, *source.unfinished]) == wanted
+    assert source.counters.not_understood == (given[1] == "E b 10")
+
+
+def test_trace_events_may_come_late_in_their_object(file):
+    """Behind metadata of any size."""
+    text = json.dumps({"metadata": {"note": "x" * 300_000}, "traceEvents": events("B a 0", "E a 30")})
+    assert taken(FileSource([file(text.encode())])) == [("a", "ok", 30)]
+
+
+def test_a_file_without_spans_says_what_it_holds(file, capsys):
+    """Instants, log records; and whose format is not read at all."""
+    for text, told in (
+        (json.dumps(events("i mark 1", "C memory 2", "C memory 3")), "no spans; it holds 1 instants, 2 counters"),
+        ('{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{}]}]}]}', "no spans; it holds 2 log records"),
+        ('{"data":[{"traceID":"1","spans":[]}]}', "the JSON of Jaeger is not read: export the traces as OTLP"),
+        ('[{"traceId":"1","id":"2","name":"get","timestamp":1,"duration":2}]', "the JSON of Zipkin is not read"),
+        ('{"batches":[{"resource":{}}]}', "the JSON of Tempo is not read"),
+    ):
+        path = file(text.encode())
+        assert main(["report", path, "--language", "en"]) == 2
+        assert capsys.readouterr().err.startswith(f"perftrace: {path}: {told}")
+
+
+def test_spans_of_old_scopes_and_late_events_are_read(file):
+    """`instrumentationLibrarySpans`; an event after the end of its span is at its end."""
+    span = {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "00000000000000a1", "name": "order",
+            "startTimeUnixNano": "1000", "endTimeUnixNano": "2000",
+            "events": [{"timeUnixNano": "1500", "name": "read"},
+                       {"timeUnixNano": "9000", "name": "logged"}]}  # fmt: skip
+    old = {"instrumentationLibrarySpans": [{"instrumentationLibrary": {"name": "l"}, "spans": [span]}]}
+    (record,) = FileSource([file(json.dumps({"resourceSpans": [old]}).encode())])
+    assert [(mark.name, mark.elapsed_ns) for mark in record.checkpoints] == [("read", 500), ("logged", 1000)]
+
+
+def test_own_time_of_imported_traces_and_of_shared_spans(file, tmp_path, capsys):
+    """By wall time where there is no monotonic one, compacted or not; client and server count both."""
+
+    def span(name, identity, parent, start, end):
+        return {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": f"{identity:016x}", "name": name,
+                "parentSpanId": f"{parent:016x}" if parent else "", "startTimeUnixNano": str(10**18 + start),
+                "endTimeUnixNano": str(10**18 + end)}  # fmt: skip
+
+    spans = [span("order", 1, 0, 0, 100), span("read", 2, 1, 0, 50), span("write", 3, 1, 50, 100),
+             span("GET /order", 1, 0, 10, 90)]  # fmt: skip
+    path = file(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode())
+    found = report(FileSource([path]).reading())
+    own = {one.name: round((one.self or 0) * 1e9) for one in found.operations}
+    assert (own["read"], own["write"], found.duplicates) == (50, 50, 0)
+    assert {one.name: one.count for one in found.operations} == {"order": 1, "read": 1, "write": 1, "GET /order": 1}
+    store = str(tmp_path / "traces")
+    assert main(["import", path, "--to", f"store:{store}"]) == 0
+    assert main(["store", "compact", store]) == 0
+    capsys.readouterr()
+    assert main(["report", store, "--json"]) == 0
+    operations = json.loads(capsys.readouterr().out)["operations"]
+    assert {one["name"]: round(one["self"] * 1e9) for one in operations} == own
