@@ -43,7 +43,7 @@ class Faults:
     @staticmethod
     def hangs(number: int) -> bool:
         """Answer when nobody waits any more."""
-        return number % 40 == 9
+        return number % 9 == 4
 
     @staticmethod
     def strange_calls(number: int, call: dict[str, str]) -> list[tuple[bytes | dict[str, str], dict[str, str]]]:
