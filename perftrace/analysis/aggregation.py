@@ -70,7 +70,7 @@ class Tally:
         self._longest: list[tuple[int, int, Record]] = []
         self._number = 0
         self._seen: set[int] = set()
-        self._callers: dict[tuple[int, int, int], _Calls] = {}
+        self._callers: dict[tuple[str | int, int, int], _Calls] = {}
         """By process, trace and span."""
 
     def add(self, records: Iterable[Record]) -> None:
@@ -191,17 +191,18 @@ class Tally:
         # Imported traces have no monotonic time.
         start = record.start_mono or record.start
         end = start + record.duration_ns
-        place = (record.pid, trace, span)
+        process = record.process or record.pid
+        place = (process, trace, span)
         call = self._callers.pop(place, None) or _Calls()
         call.runs.append((samples, start, end))
         self._remember(place, call)
         if parent is not None:
-            place = (record.pid, trace, parent)
+            place = (process, trace, parent)
             call = self._callers.get(place) or _Calls()
             call.found.append((start, end))
             self._remember(place, call)
 
-    def _remember(self, place: tuple[int, int, int], call: "_Calls") -> None:
+    def _remember(self, place: tuple[str | int, int, int], call: "_Calls") -> None:
         self._callers[place] = call
         if len(self._callers) > _MAX_CALLERS:
             self._callers.pop(next(iter(self._callers))).settle()

@@ -10,6 +10,7 @@ from perftrace.analysis.critical_path import critical_path
 from perftrace.analysis.replay import Step
 from perftrace.analysis.trace_rules import Match, Rule
 from perftrace.analysis.trees import Node
+from perftrace.core.record import is_same_process, process_of
 
 MIN_RUNS = 20
 """Of fewer runs none is called the exception."""
@@ -22,7 +23,7 @@ BLOCK_NS = 50_000_000
 """A step of an event loop that is longer blocks it; asyncio's own debug mode complains from 100 ms on."""
 
 
-Loop = tuple[int, str]
+Loop = tuple[object, str]
 """The process and the thread of an event loop."""
 
 
@@ -44,19 +45,19 @@ class Spent(NamedTuple):
 
 def outliers(roots: Sequence[Node]) -> Iterator[Match]:
     """Find first calls of a process that are slow, and rare calls that are."""
-    by_step: defaultdict[Step, defaultdict[int, list[Spent]]] = defaultdict(lambda: defaultdict(list))
+    by_step: defaultdict[Step, defaultdict[object, list[Spent]]] = defaultdict(lambda: defaultdict(list))
     for root in roots:
-        spent: dict[tuple[Step, int], tuple[int, set[int]]] = {}
+        spent: dict[tuple[Step, object], tuple[int, set[int]]] = {}
         for piece in critical_path(root):
-            place = ((piece.node.name, piece.segment), piece.node.record.pid)
+            place = ((piece.node.name, piece.segment), process_of(piece.node.record))
             nanoseconds, nodes = spent.get(place, (0, set()))
             nodes.add(id(piece.node))
             spent[place] = (nanoseconds + piece.self_ns, nodes)
-        for (step, pid), (nanoseconds, nodes) in spent.items():
-            by_step[step][pid].append(Spent(root.start, nanoseconds, root, frozenset(nodes)))
-    for step, by_pid in by_step.items():
+        for (step, process), (nanoseconds, nodes) in spent.items():
+            by_step[step][process].append(Spent(root.start, nanoseconds, root, frozenset(nodes)))
+    for step, by_process in by_step.items():
         others: list[Spent] = []
-        for found in by_pid.values():
+        for found in by_process.values():
             first, *rest = sorted(found, key=lambda one: one.start)
             if len(rest) < MIN_RUNS:
                 continue
@@ -124,7 +125,7 @@ def delayed(blocks: Sequence[BlockedLoop], roots: Sequence[Node]) -> dict[int, i
     for root in roots:
         for node in root.walk():
             # What a trace does in a process, by the run that begins it there.
-            if node.parent is None or node.parent.record.pid != node.record.pid:
+            if node.parent is None or not is_same_process(node.parent.record, node.record):
                 by_loop[_loop(node)].append((node.start, node.end, root))
     lost: defaultdict[int, int] = defaultdict(int)
     for found in by_loop.values():
@@ -143,4 +144,4 @@ def delayed(blocks: Sequence[BlockedLoop], roots: Sequence[Node]) -> dict[int, i
 
 
 def _loop(node: Node) -> Loop:
-    return node.record.pid, node.record.thread
+    return process_of(node.record), node.record.thread

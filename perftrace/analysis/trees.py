@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from perftrace.core.record import Record, ids_of
+from perftrace.core.record import Record, ids_of, is_same_process
 from perftrace.core.values import END
 
 
@@ -193,7 +193,7 @@ class Forest:
 def _is_same_service(one: Node, other: Node) -> bool:
     """Report whether two runs are of one service, as far as they say."""
     name = one.record.attributes.get("service.name")
-    return (one.record.pid == other.record.pid != 0) or (
+    return (one.record.pid != 0 and is_same_process(one.record, other.record)) or (
         name is not None and name == other.record.attributes.get("service.name")
     )
 
@@ -205,4 +205,5 @@ def _is_own_task(parent: Node, child: Node) -> bool:
 
 
 def _is_same_process(parent: Node, child: Node) -> bool:
-    return parent.record.pid == child.record.pid and bool(parent.record.start_mono and child.record.start_mono)
+    one, other = parent.record, child.record
+    return bool(one.start_mono and other.start_mono) and is_same_process(one, other)

@@ -1,9 +1,23 @@
 """Where ids come from: a private generator, seeded by the entropy of the operating system."""
 
 import functools
+import os
 import random
 from collections.abc import Callable
 from typing import Protocol
+
+_process: dict[int, str] = {}
+"""The id of this process, by its number: a forked child has another."""
+
+
+def process_id() -> str:
+    """Return 16 hexadecimal digits that stand for this process: its number may be another's in the next container."""
+    pid = os.getpid()
+    found = _process.get(pid)
+    if found is None:
+        _process.clear()
+        found = _process.setdefault(pid, f"{random.Random().getrandbits(64) or 1:016x}")  # noqa: S311  # a name
+    return found
 
 
 class Ids(Protocol):

@@ -99,6 +99,7 @@ class Record(_View):
         steps: int = 0,
         longest_step_ns: int | None = None,
         link: Link | None = None,
+        process: str = "",
         pid: int = 0,
         thread: str = "",
         task: str | None = None,
@@ -127,7 +128,7 @@ class Record(_View):
         run.failure = None if is_plain else (outcome, error_type, error)
         run.running_ns, run.inner_ns, run.longest_step_ns = running_ns or 0, inner_ns or 0, longest_step_ns or 0
         run.steps = steps
-        run.thread = ThreadName(thread, pid)
+        run.thread = ThreadName(thread, pid, process)
         run.begun_ns, run.duration_ns = int(start_mono), int(duration_ns)
         run.checkpoints = list(checkpoints) if checkpoints else ()
         run.start, run.task, run.sequence = start, task, sequence
@@ -258,6 +259,11 @@ class Record(_View):
         return self._run.steps
 
     @property
+    def process(self) -> str:
+        """16 hexadecimal digits that stand for the process, whose number another may have, too; empty if unknown."""
+        return self._run.thread.process
+
+    @property
     def pid(self) -> int:
         """The process that it started in."""
         return self._run.thread.pid
@@ -341,6 +347,19 @@ def _placed(record: Record, is_local_root: bool, level: int) -> Record:
 def level_of(record: Record) -> int:
     """Return the logging level of its lines, where it did not fail and was not slow."""
     return record._run.spec.level  # noqa: SLF001  # its other half
+
+
+def process_of(record: Record) -> object:
+    """Return what stands for the process of a record: its id, or its number and host where it was written without."""
+    return record.process or (record.pid, record.attributes.get("host.name"))
+
+
+def is_same_process(one: Record, other: Record) -> bool:
+    """Report whether two records are of one process: by its id where both have it, else by number and known host."""
+    if one.process and other.process:
+        return one.process == other.process
+    hosts = {found for record in (one, other) if (found := record.attributes.get("host.name")) is not None}
+    return one.pid == other.pid and len(hosts) < 2
 
 
 def ids_of(record: Record) -> tuple[int, int, int | None]:

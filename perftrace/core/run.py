@@ -18,11 +18,13 @@ CheckpointFields: TypeAlias = tuple[str, str, int, Attributes]
 class ThreadName:
     """The name of a thread of a process; the object itself stands for the thread, by identity."""
 
-    __slots__ = ("loop", "name", "pid")
+    __slots__ = ("loop", "name", "pid", "process")
 
-    def __init__(self, name: str, pid: int = 0) -> None:
+    def __init__(self, name: str, pid: int = 0, process: str = "") -> None:
         self.name: str = name
         self.pid: int = pid
+        self.process: str = process
+        """16 hexadecimal digits; empty where a source does not tell."""
         self.loop: Callable[[], Any] | None = None
         """A weak reference to the event loop of the last task in which an operation began: where to look first for the
         next one's. Weak, as a loop holds much that should go with it."""

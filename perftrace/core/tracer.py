@@ -10,7 +10,7 @@ from weakref import ref
 
 from perftrace.core.clock import Clock, SystemClock
 from perftrace.core.events import Reached, Started
-from perftrace.core.ids import Ids, RandomIds
+from perftrace.core.ids import Ids, RandomIds, process_id
 from perftrace.core.record import Event, Operation, Record, handle_of, new_record, set_run
 from perftrace.core.run import (
     MAX_CHECKPOINTS,
@@ -46,7 +46,7 @@ class _Thread(threading.local):
     """The running thread's own token, made once a thread."""
 
     def __init__(self) -> None:
-        self.token: ThreadName = ThreadName(threading.current_thread().name, os.getpid())
+        self.token: ThreadName = ThreadName(threading.current_thread().name, os.getpid(), process_id())
 
 
 thread: Final = _Thread()

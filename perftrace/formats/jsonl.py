@@ -90,6 +90,8 @@ def fields_of(record: Record) -> dict[str, Any]:  # noqa: PLR0912  # a table of 
         fields["inner_ns"] = record.inner_ns
         fields["steps"] = record.steps
         fields["longest_step_ns"] = record.longest_step_ns
+    if record.process:
+        fields["process"] = record.process
     if record.pid:
         fields["pid"] = record.pid
     if record.thread:
@@ -219,6 +221,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
         steps=_whole(fields.get("steps", 0)),
         longest_step_ns=_optional_whole(fields.get("longest_step_ns")),
         link=None if link is None else Link(_identity(link["trace_id"], 32), _identity(link["span_id"], 16)),
+        process=_text(fields.get("process", "")),
         pid=_whole(fields.get("pid", 0)),
         thread=_text(fields.get("thread", "")),
         task=_optional_text(fields.get("task")),

@@ -156,6 +156,8 @@ def _add_rest(record: Record, attributes: dict[str, Scalar]) -> None:  # noqa: P
         attributes["perftrace.done"] = record.done
     if record.task is not None:
         attributes["perftrace.task"] = record.task
+    if record.process:
+        attributes["perftrace.process"] = record.process
     if record.outcome != "ok" or record.error_type is not None or record.error is not None:
         _add_failure(record, record.outcome, attributes)
 
@@ -272,6 +274,7 @@ def record_of(span: Span) -> Record:
         steps=taker.whole("perftrace.steps") or 0,
         longest_step_ns=longest,
         link=Link(f"{span.links[0][0]:032x}", f"{span.links[0][1]:016x}") if span.links else None,
+        process=taker.text("perftrace.process") or "",
         pid=pid if type(pid) is int else 0,
         thread=taker.text("thread.name") or "",
         task=taker.text("perftrace.task"),

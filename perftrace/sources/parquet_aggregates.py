@@ -41,19 +41,19 @@ WHERE outcome IN ('error', 'abandoned') GROUP BY ALL
 # By wall time where there is no monotonic one, as in imported traces.
 _CALLED = """
 WITH placed AS (
-    SELECT *, coalesce(nullif(start_mono, 0), start) AS began FROM runs
+    SELECT *, coalesce(nullif(start_mono, 0), start) AS began, coalesce(process, pid::VARCHAR) AS whose FROM runs
 ), calls AS (
-    SELECT caller.name, coalesce(caller.weight, 1.0) AS weight, caller.pid, caller.trace_id, caller.span_id,
+    SELECT caller.name, coalesce(caller.weight, 1.0) AS weight, caller.whose, caller.trace_id, caller.span_id,
         caller.began,
         greatest(call.began, caller.began) AS begun,
         least(call.began + call.duration_ns, caller.began + caller.duration_ns) AS ended
     FROM placed call JOIN placed caller
         ON call.parent_id = caller.span_id AND call.trace_id = caller.trace_id
-            AND call.pid IS NOT DISTINCT FROM caller.pid
+            AND call.whose IS NOT DISTINCT FROM caller.whose
     WHERE call.parent_id IS NOT NULL AND call.outcome IS NOT NULL AND caller.outcome IS NOT NULL
 ), parts AS (
     SELECT name, weight, ended, greatest(begun, coalesce(max(ended) OVER (
-        PARTITION BY pid, trace_id, span_id, name, began ORDER BY begun, ended
+        PARTITION BY whose, trace_id, span_id, name, began ORDER BY begun, ended
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), begun)) AS begun FROM calls
 )

@@ -34,6 +34,7 @@ COLUMNS = {
     "inner_ns": "BIGINT",
     "steps": "BIGINT",
     "longest_step_ns": "BIGINT",
+    "process": "VARCHAR",
     "pid": "BIGINT",
     "thread": "VARCHAR",
     "task": "VARCHAR",

@@ -11,7 +11,7 @@ from types import EllipsisType
 from typing import Any, Final, TypedDict, cast, get_args
 
 from perftrace.core.clock import Clock, SystemClock
-from perftrace.core.ids import Ids, RandomIds
+from perftrace.core.ids import Ids, RandomIds, process_id
 from perftrace.core.record import Record
 from perftrace.core.run import Run, ThreadName
 from perftrace.core.sink import Sink, SinkLike, name_of
@@ -244,7 +244,7 @@ def _after_fork() -> None:
     """Start clean in a forked child: other ids, its own process id, no current operation."""
     current.set(None)
     tracer.pid = os.getpid()
-    thread.token = ThreadName(thread.token.name, tracer.pid)
+    thread.token = ThreadName(thread.token.name, tracer.pid, process_id())
     tracer.ids.reseed()
     tracer.set_ids(tracer.ids)
     for guard in tracer.guards:

@@ -81,6 +81,7 @@ records = st.builds(
     steps=whole,
     longest_step_ns=whole,
     link=st.none() | st.just(Link("0" * 31 + "1", "0" * 15 + "2")),
+    process=st.sampled_from(["", "00000000000000aa"]),
     pid=whole,
     thread=texts,
     task=optional,

@@ -46,6 +46,7 @@ RECORDS = st.builds(
     steps=WHOLE,
     longest_step_ns=WHOLE,
     link=st.none() | st.just(Link("0" * 31 + "1", "0" * 15 + "2")),
+    process=st.sampled_from(["", "00000000000000aa"]),
     pid=st.integers(0, 2**31),
     thread=TEXTS,
     task=OPTIONAL,
