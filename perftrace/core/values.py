@@ -66,6 +66,10 @@ def scalar(value: object) -> Scalar:
     return plain(value)
 
 
+MAX_WEIGHT = 1e12
+"""The most runs that one record stands for; what says more is damaged."""
+
+
 def attributes_of(values: Mapping[str, object]) -> dict[str, Scalar]:
     """Copy attributes as plain data; of more than `MAX_ATTRIBUTES` the first, and a mark that there were more."""
     if len(values) > MAX_ATTRIBUTES:

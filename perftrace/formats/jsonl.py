@@ -12,7 +12,7 @@ from perftrace.core.events import Link
 from perftrace.core.ids import make_operation_id
 from perftrace.core.record import Record, ids_of
 from perftrace.core.run import CheckpointFields
-from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome
+from perftrace.core.values import MAX_WEIGHT, NO_ATTRIBUTES, Attributes, Outcome
 from perftrace.exceptions import NewerVersionError
 from perftrace.messages import Message
 
@@ -232,7 +232,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
 
 
 def _weight(value: object) -> float:
-    if not is_number(value) or value < 1:
+    if not is_number(value) or not 1 <= value <= MAX_WEIGHT:
         raise TypeError(f"no weight: {value!r}")
     return float(value)
 

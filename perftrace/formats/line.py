@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from perftrace.core.ids import encode_name
 from perftrace.core.record import Record
-from perftrace.core.values import Outcome
+from perftrace.core.values import MAX_WEIGHT, Outcome
 from perftrace.formats.times import LOOKED_AT
 from perftrace.messages import Language
 
@@ -263,6 +263,8 @@ def _done(body: str, took: int, additions: Sequence[str]) -> Line | None:
     for field in additions:
         if found := _WEIGHT.fullmatch(field):
             weight = float(found[1])
+            if weight > MAX_WEIGHT:
+                return None
         elif found := _FIELD.fullmatch(field):
             fields.append((found[1], found[2]))
         elif field in _OUTCOMES:

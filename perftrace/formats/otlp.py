@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast, get_args
 from perftrace.core.events import Link
 from perftrace.core.record import Record, ids_of
 from perftrace.core.run import CheckpointFields
-from perftrace.core.values import NO_ATTRIBUTES, Attributes, Outcome, Scalar
+from perftrace.core.values import MAX_WEIGHT, NO_ATTRIBUTES, Attributes, Outcome, Scalar
 
 SCOPE = "perftrace"
 """Names the instrumentation scope of spans made here."""
@@ -280,7 +280,7 @@ def record_of(span: Span) -> Record:
         task=taker.text("perftrace.task"),
         sequence=taker.whole("perftrace.sequence") or 0,
         start_seen=is_start_seen is not False,
-        weight=float(weight) if isinstance(weight, int | float) and 1 <= weight < float("inf") else 1.0,
+        weight=float(weight) if isinstance(weight, int | float) and 1 <= weight <= MAX_WEIGHT else 1.0,
         attributes=_left_of(span, taker.left, is_ours),
     )
 

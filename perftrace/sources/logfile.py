@@ -406,7 +406,10 @@ class LogReader:
                 if identity.span and key in (identity.key, escape(identity.key or "")):
                     self._names.add(identity.name)
                     return name, identity
-        return None, split_id(operation_id, names=self._names)
+        alone = split_id(operation_id)
+        # A finish that names no key says that there is none: a longer name is no key of a shorter one. Of ids that
+        # `timed` did not make, and of their digits, nobody knows.
+        return None, alone if alone.span else split_id(operation_id, names=self._names)
 
     def _record(self, run: _OpenRun, identity: Identity, **known: Any) -> Record:
         """Make the record of a run from what is known of it; remember its id."""

@@ -276,3 +276,41 @@ def test_a_run_whose_lines_are_not_understood_did_not_never_end(read, tmp_path, 
     path.write_text("[PERF] start: a - x\n", encoding="utf-8")
     assert main(["report", str(path), "--language", "en"]) == 2
     assert "before [PERF] stands no clock sign" in capsys.readouterr().err
+
+
+def test_a_longer_name_is_no_key_of_a_shorter_one(read):
+    """The finish line says that there is none; what never ended has what its siblings have."""
+    lines = [f"{CLOCK}done: photo_7_00000000000000a1 - x | took: 0.010s | user=7",
+             f"{CLOCK}done: photo_message_00000000000000a2 - x | took: 0.010s",
+             f"{CLOCK}start: photo_ann_00000000000000a3 - x"]  # fmt: skip
+    for order in (lines, lines[::-1]):
+        records, source = read("\n".join(order) + "\n")
+        assert {(record.name, record.key) for record in records} == {("photo", "7"), ("photo_message", None)}
+        assert [(record.name, record.key) for record in source.unfinished] == [("photo", "ann")]
+
+
+def test_additions_that_look_like_durations_and_checkpoints_with_additions(read):
+    """The duration stands once; a checkpoint may have more behind it; what is absurd is one line not understood."""
+    name = "order_00000000000000a1"
+    lines = [f"{CLOCK}start: {name} - x", f"{CLOCK}checkpoint: {name}.load - x | elapsed: 0.300s | bytes=7",
+             f"{CLOCK}done: {name} - x | took: 1.000s | colour=a \\| b \\| 耗时: 9.999s"]  # fmt: skip
+    (record,), source = read("\n".join(lines) + "\n")
+    assert (record.duration_ns, record.attributes) == (10**9, {"colour": "a | b | 耗时: 9.999s"})
+    assert [mark.elapsed_ns for mark in record.checkpoints] == [300_000_000]
+    for absurd in (f"took: {'9' * 400}.000s", "took: 1.000s | sampled_1_in=1e308"):
+        records, source = read(f"{CLOCK}done: {name} - x | {absurd}\n")
+        assert source.counters.not_understood + len(records) == 1
+
+
+@pytest.mark.parametrize("weight", ["1e+308", "1e+13"])
+def test_an_absurd_weight_is_one_damaged_line(read, tmp_path, capsys, weight):
+    """Of a log and of JSON lines; the rest is read."""
+    good = f"{CLOCK}done: b_1_00000000000000a2 - x | took: 1.000s"
+    records, source = read(f"{CLOCK}done: a_1_00000000000000a1 - x | took: 1.000s | sampled_1_in={weight}\n{good}\n")
+    assert ([record.name for record in records], source.counters.not_understood) == (["b"], 1)
+    fields = {"v": 1, "trace_id": "a" * 32, "span_id": "b" * 16, "operation_id": "a", "name": "a", "duration_ns": 1}
+    path = tmp_path / "a.jsonl"
+    damaged = json.dumps({**fields, "outcome": "ok", "weight": float(weight)})
+    path.write_text(f"{damaged}\n{json.dumps({**fields, 'outcome': 'ok'})}\n", encoding="utf-8")
+    assert main(["report", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["source"]["not_understood"] == 1
