@@ -66,7 +66,7 @@ def scalar(value: object) -> Scalar:
     return plain(value)
 
 
-MAX_WEIGHT = 1e12
+MAX_WEIGHT = 1e100
 """The most runs that one record stands for; what says more is damaged."""
 
 

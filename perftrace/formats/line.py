@@ -150,7 +150,7 @@ _COLOUR = re.compile(r"(?:\x1b|\\x1b|\\033|#033)(?:\[[0-?]*[ -/]*[@-~]|\].*?(?:\
 """Escapes of a terminal, and how rsyslog and others write their first character."""
 _ERROR = re.compile(rf"(?:{_either('error')}): ?(.*)")
 _TYPED = re.compile(r"([^\W\d]\w*): (.+)|([A-Z]\w*)")
-_WEIGHT = re.compile(rf"{WEIGHT}=([1-9]\d*(?:\.\d+)?(?:e\+\d\d?)?)", re.ASCII)
+_WEIGHT = re.compile(rf"{WEIGHT}=([1-9]\d*(?:\.\d+)?(?:e\+\d{{1,3}})?)", re.ASCII)
 _FIELD = re.compile(r"([^\s=]+)=(.*)")
 _OUTCOMES: dict[str, Outcome] = {
     getattr(words, outcome): outcome for words in WORDS.values() for outcome in ("cancelled", "closed", "abandoned")

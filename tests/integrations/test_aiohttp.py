@@ -101,7 +101,9 @@ def test_what_the_user_set_stays_and_redirects_are_part_of_it(serve):
         _, body = get(f"{url}/302", headers={"traceparent": parent}, session_options={"trace_configs": [own]})
     assert (body, seen, len(records)) == (parent, ["/302"], 1)
     names = [checkpoint.name for checkpoint in records[0].checkpoints]
-    assert names == ["pool", "connect", "headers_sent", "redirect", "pool", "headers_sent", "first_byte"]
+    assert names[:2] == ["pool", "connect"]
+    asked = [name for name in names if name != "connect"]  # the server may have closed the first connection
+    assert asked == ["pool", "headers_sent", "redirect", "pool", "headers_sent", "first_byte"]
 
 
 @pytest.mark.skipif(not hasattr(aiohttp, "ClientHandlerType"), reason="this version of aiohttp has no middlewares")

@@ -302,7 +302,7 @@ def test_additions_that_look_like_durations_and_checkpoints_with_additions(read)
         assert source.counters.not_understood + len(records) == 1
 
 
-@pytest.mark.parametrize("weight", ["1e+308", "1e+13"])
+@pytest.mark.parametrize("weight", ["1e+308", "1e+101"])
 def test_an_absurd_weight_is_one_damaged_line(read, tmp_path, capsys, weight):
     """Of a log and of JSON lines; the rest is read."""
     good = f"{CLOCK}done: b_1_00000000000000a2 - x | took: 1.000s"
