@@ -32,15 +32,20 @@ class WeightedSample:
         self._time: float | None = None
         self._values, self._weights = values, weights
         self._ordered = values[order]
-        middles = np.cumsum(weights[order]) - weights[order] / 2
-        # Where each value stands between 0 and 1: linear between ranks, definition 7, where all weights are 1.
-        self._places = (middles - middles[0]) / max(middles[-1] - middles[0], 1e-300)
+        self._ends = np.cumsum(weights[order])
+        """How many values there are up to each one."""
 
     def percentile(self, share: "float | Numbers") -> "Numbers":
-        """Return percentiles, linear between ranks."""
+        """Return percentiles, linear between ranks, as if each value stood there as often as it weighs."""
         import numpy as np
 
-        return np.asarray(np.interp(share, self._places, self._ordered))
+        position = max(0.0, float(self._ends[-1]) - 1) * np.asarray(share, dtype=float)
+        below = np.floor(position)
+        low, high = (
+            self._ordered[np.minimum(np.searchsorted(self._ends, rank, side="right"), self.count - 1)]
+            for rank in (below, below + 1)
+        )
+        return np.asarray(low + (high - low) * (position - below))
 
     def draws(self, share: float, seed: int) -> "Numbers":
         """Draw a percentile as often as `DRAWS`: how it would come out in other periods like this one.

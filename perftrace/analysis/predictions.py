@@ -83,7 +83,7 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
     import numpy as np
 
     forest = Forest(records)
-    roots = [node for node in forest.nodes() if node.name == operation]
+    roots = forest.runs_of(operation)
     now = np.array([root.end - root.start for root in roots], dtype=float)
     if len(roots) < MIN_RUNS:
         return WhatIf(operation, len(roots), [], MIN_RUNS - len(roots), forest.unused)

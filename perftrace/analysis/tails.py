@@ -92,7 +92,7 @@ def why(records: Iterable[Record], operation: str, tail: float = TAIL) -> Why:
     if not TYPICAL[1] < tail < 1:
         raise ValueError(f"the tail must begin between {TYPICAL[1]} and 1, not at {tail}")
     forest = Forest(records)
-    runs = [node for node in forest.nodes() if node.name == operation]
+    runs = forest.runs_of(operation)
     needed = max(0, math.ceil(MIN_TAIL_RUNS / (1 - tail) - 1e-9) - len(runs))
     if not runs:
         return Why(operation, 0, tail, TailGroup(0, 0.0), TailGroup(0, 0.0), 0.0, False, needed, [], [], forest.unused)

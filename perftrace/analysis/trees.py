@@ -119,6 +119,22 @@ class Forest:
         for root in self.roots:
             yield from root.walk()
 
+    def runs_of(self, operation: str) -> list[Node]:
+        """Return the runs of an operation, but those that one of them waits for: one that calls itself is whole.
+
+        Each with all that is below it would take time by the square of the depth.
+        """
+        found: list[Node] = []
+        stack = [(root, False) for root in reversed(self.roots)]
+        while stack:
+            node, is_inside = stack.pop()
+            is_inside = is_inside and node.is_awaited
+            if node.name == operation and not is_inside:
+                found.append(node)
+                is_inside = True
+            stack.extend((child, is_inside) for child in reversed(node.children))
+        return found
+
     def _place_others(self, nodes: dict[tuple[int, int], Node], others: Iterable[Node]) -> None:
         """Put further runs of a span below the first that began, which called them."""
         seen: set[tuple[int, int, str, int]] = set()

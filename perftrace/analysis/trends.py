@@ -107,11 +107,13 @@ def trend(records: Iterable[Record], window: float | None = None) -> Trend:
     multiples of their length. Changes are looked for in the logarithms of percentiles, in the square roots of rates and
     in the arc sines of the roots of failures' shares, whose noise does not depend on their level; rates without those
     of the first and the last window, which may be cut off. Raises ValueError if there would be
-    more than `MAX_LENGTH` windows.
+    more than `MAX_LENGTH` windows. Runs without a time are left out.
     """
     operations: dict[str, _Runs] = {}
     first, last = math.inf, -math.inf
     for record in records:
+        if not record.start:  # its line has no time
+            continue
         runs = operations.get(record.name)
         if runs is None:
             runs = operations[record.name] = _Runs()

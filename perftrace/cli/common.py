@@ -123,6 +123,9 @@ def report_read_errors(options: argparse.Namespace, source: FileSource, files: S
         source.on_progress.stop()
     for error in source.errors:
         complain(options, error, source)
+    if source.untimed and _asks_for_times(options):
+        untimed = Message("untimed", count=source.untimed, of=source.given)
+        complain(options, untimed, source)
     for note in _left_out(source.counters):
         complain(options, note, source)
     counters = source.counters
@@ -176,6 +179,16 @@ def _left_out(counters: ReadCounters) -> list[Message]:
             Message("passed_over_more", names=names, more=more) if more > 0 else Message("passed_over", names=names)
         )
     return notes
+
+
+def _asks_for_times(options: argparse.Namespace) -> bool:
+    """Report whether a command looks at when runs were."""
+    groups = (getattr(options, name, None) for name in ("a", "b")) if options.command == "compare" else ()
+    return (
+        options.command == "trend"
+        or any(getattr(options, name, None) is not None for name in ("since", "until"))
+        or any(isinstance(group, str) and ".." in group and "=" not in group for group in groups)
+    )
 
 
 def _first_miss(counters: ReadCounters) -> tuple[str, int, str, Message]:

@@ -68,6 +68,7 @@ TEXTS = Texts(
         no_spans="{names}: no spans; it holds {found}",
         most_not_understood="{missed} lines with [PERF] were not understood, more than were ({used}); the first is "
         "{file}:{line}: {text} ({reason})",
+        stdin_closed="standard input is closed",
         not_found="No such file or directory",
         no_trace_files="a directory without trace files (*{lines}, *{parquet}); of logs name the files",
         parquet_from_stdin="Parquet cannot be read from standard input; name the file",
@@ -119,6 +120,7 @@ TEXTS = Texts(
         newer_lines="{count} lines were written by a newer perftrace; upgrade to read them",
         passed_over="passed over, as they hold no records: {names}",
         passed_over_more="passed over, as they hold no records: {names} and {more} more",
+        untimed="{count} of {of} runs have no time: their lines tell none",
         unfinished="{count} runs that never ended are left out",
     ),
     help=HelpTexts(

@@ -42,6 +42,7 @@ class ErrorTexts(NamedTuple):
     miss_no_duration: str
     miss_odd_addition: str
     not_found: str
+    stdin_closed: str
     no_trace_files: str
     parquet_from_stdin: str
     damaged_gzip: str
@@ -92,6 +93,7 @@ class ErrorTexts(NamedTuple):
     passed_over: str
     passed_over_more: str
     unfinished: str
+    untimed: str
 
 
 class HelpTexts(NamedTuple):

@@ -58,6 +58,7 @@ TEXTS = Texts(
         no_spans="{names}: 没有 span；文件中有 {found}",
         most_not_understood="含 [PERF] 的行有 {missed} 行未能识别，多于已识别的 {used} 行；第一行是 "
         "{file}:{line}: {text}（{reason}）",
+        stdin_closed="标准输入已关闭",
         not_found="没有这个文件或目录",
         no_trace_files="目录里没有轨迹文件（*{lines}、*{parquet}）；日志请直接给出文件名",
         parquet_from_stdin="无法从标准输入读取 Parquet，请给出文件名",
@@ -108,6 +109,7 @@ TEXTS = Texts(
         newer_lines="有 {count} 行由更新版本的 perftrace 写成；升级后才能读取",
         passed_over="没有记录，已跳过: {names}",
         passed_over_more="没有记录，已跳过: {names} 等，另有 {more} 个",
+        untimed="{of} 次运行中有 {count} 次没有时间: 日志行里没有写",
         unfinished="有 {count} 次没有结束，未包括在内",
     ),
     help=HelpTexts(

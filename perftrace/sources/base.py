@@ -101,6 +101,10 @@ class Source:
 
     def __init__(self, aggregates: RunAggregates | None = None) -> None:
         self.unfinished: list[Record] = []
+        self.given: int = 0
+        """How many finished runs it has given as records."""
+        self.untimed: int = 0
+        """How many of these have no time, as their lines have none."""
         self.counters: ReadCounters = ReadCounters()
         self.aggregates: RunAggregates | None = aggregates
         self.errors: list[str] = []
@@ -109,6 +113,12 @@ class Source:
         """Of the first log that has lines of perftrace's; None where none has."""
         self.on_progress: Callable[[int], object] | None = None
         """Called now and then with the number of bytes read since the last time."""
+
+    def count(self, record: Record) -> None:
+        """Count a record that is given."""
+        self.given += 1
+        if not record.start:
+            self.untimed += 1
 
     def __iter__(self) -> Iterator[Record]:
         raise NotImplementedError

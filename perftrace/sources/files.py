@@ -50,6 +50,11 @@ class FileSource(Source):
         self._logs = LogReader(self.counters)
 
     def __iter__(self) -> Iterator[Record]:
+        for record in self._every():
+            self.count(record)
+            yield record
+
+    def _every(self) -> Iterator[Record]:
         for path in self._paths:
             if os.path.isdir(path):
                 yield from read_directory(path, self, partial(self._file, is_lines=True), self.aggregates)
@@ -199,6 +204,8 @@ def _foreign(beginning: bytes) -> str:
 
 def _open(path: str) -> AbstractContextManager[BinaryIO]:
     if path == "-":
+        if sys.stdin is None:
+            raise ValueError(Message("stdin_closed"))
         return nullcontext(sys.stdin.buffer)
     file = open(path, "rb")  # noqa: SIM115  # returned
     if file.peek(2)[:2] == _GZIP:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from perftrace.analysis.associations import differences, fisher, kolmogorov
 from perftrace.analysis.tails import why
 from perftrace.cli import main
+from perftrace.core.record import Record
 from tests.analysis.test_compare import write
 from tests.analysis.test_critical_path import run, traces
 from tests.conftest import examples
-from tests.ids import trace_id
+from tests.ids import span_id, trace_id
 
 RUNS = 400
 
@@ -164,3 +165,18 @@ def test_what_does_not_fit_into_trees_is_told(tmp_path, capsys):
         assert "\n1 runs lie outside of the time of their callers in other processes" in text
         assert main([*command, path, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["unused"] == {"duplicates": 1, "orphans": 2, "clipped": 1}
+
+
+def test_an_operation_that_calls_itself_is_looked_at_whole():
+    """Where it is called first; what it waits for inside is a part of that, and what nobody waits for is not."""
+
+    def level(number, parent, start, duration, span):
+        return Record("walk", trace_id=trace_id(number), span_id=span_id(span), parent_id=parent and span_id(parent),
+                      start=start, start_mono=start + 1, duration_ns=duration, pid=1)  # fmt: skip
+
+    records = []
+    for number in range(1, 41):
+        records += [level(number, None, 0, 100 + number, 1), level(number, 1, 10, 50, 2), level(number, 2, 20, 20, 3)]
+    found = why(records, "walk")
+    assert found.count == 40
+    assert [part.operation for part in found.parts] == ["walk"]

@@ -314,3 +314,19 @@ def test_an_absurd_weight_is_one_damaged_line(read, tmp_path, capsys, weight):
     path.write_text(f"{damaged}\n{json.dumps({**fields, 'outcome': 'ok'})}\n", encoding="utf-8")
     assert main(["report", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["source"]["not_understood"] == 1
+
+
+def test_runs_without_a_time_are_told_and_never_of_1970(tmp_path, capsys):
+    """By whatever asks for times; the others are looked at."""
+    path = tmp_path / "a.log"
+    timed = logged(FORMS["plain"])
+    path.write_text(timed + timed.replace("00a1", "00a2").replace("2026-11-26 19:01:0", "x"), encoding="utf-8")
+    for command in (["trend"], ["report", "--since", "2026-01-01"]):
+        main([command[0], str(path), *command[1:]])
+        found = capsys.readouterr()
+        assert "1 of 2 runs have no time" in found.err, command
+        assert "1970" not in found.out
+    main(["compare", "2025-01-01..2026-01-01", "2026-01-01..", "--in", str(path)])
+    assert "1 of 2 runs have no time" in capsys.readouterr().err
+    assert main(["report", str(path)]) == 0
+    assert "no time: their" not in capsys.readouterr().err
