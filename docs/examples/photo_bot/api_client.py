@@ -7,7 +7,7 @@ from pictures import opened, saved
 
 from perftrace import checkpoint, timed
 
-TIMEOUT = 1.0
+TIMEOUT = 0.8
 """Seconds that the service has to take a job."""
 
 

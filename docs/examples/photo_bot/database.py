@@ -12,7 +12,7 @@ CREATE TABLE jobs (id TEXT PRIMARY KEY, user INTEGER NOT NULL, feature TEXT NOT 
 -- Planted: each click counts a user's visits in here, and there is no index on `user`.
 CREATE TABLE visits (user INTEGER NOT NULL);
 """
-OLD_VISITS = 600_000
+OLD_VISITS = 1_500_000
 
 
 class Database:
