@@ -7,7 +7,7 @@ from pictures import opened, saved
 
 from perftrace import checkpoint, timed
 
-TIMEOUT = 0.8
+TIMEOUT = 1.0
 """Seconds that the service has to take a job."""
 
 

@@ -11,9 +11,9 @@ import aiohttp
 from aiohttp import web
 from pictures import old_photo
 
-BYTES_PER_SECOND = 80_000
+BYTES_PER_SECOND = 40_000
 """How fast files come."""
-SIZES = {"preview": (160, 120), "original": (480, 360)}
+SIZES = {"preview": (160, 120), "original": (320, 240)}
 BOT = {"id": 42, "is_bot": True, "first_name": "Photo studio", "username": "photo_studio_bot"}
 Answer = dict[str, Any]
 

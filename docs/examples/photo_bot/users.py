@@ -37,7 +37,7 @@ class User:
 
     async def _visit(self) -> str:
         photo = [{"file_id": f"{size}/{self.number}", "file_unique_id": f"{size}{self.number}", "width": side,
-                  "height": side} for size, side in (("preview", 160), ("original", 480))]  # fmt: skip
+                  "height": side} for size, side in (("preview", 160), ("original", 320))]  # fmt: skip
         await self._hand_in(self.api.click(self.number, f"feature:{self.feature}"))
         await self._hears("sendMessage")
         await asyncio.sleep(self.thinks)
