@@ -136,8 +136,12 @@ class Trace:
         return self._ways[name]
 
     def calls(self) -> Iterator[tuple[Node, list[Node]]]:
-        """Return each node that has calls, with those that no rule has spoken of."""
-        for node in self.nodes:
+        """Return each node that has calls, with those of which no rule has spoken, nor of what they are part of."""
+        spoken: set[int] = set()
+        for node in self.nodes:  # parents first
+            if id(node) in self.consumed or (node.parent is not None and id(node.parent) in spoken):
+                spoken.add(id(node))
+                continue
             free = [child for child in node.children if child.is_awaited and id(child) not in self.consumed]
             if free:
                 yield node, free

@@ -37,6 +37,9 @@ _ERRORS = """
 SELECT name, coalesce(weight, 1.0), coalesce(error_type, outcome), count(*) FROM runs
 WHERE outcome IN ('error', 'abandoned') GROUP BY ALL
 """
+_AGAIN = """
+SELECT count(*) - count(DISTINCT hash(trace_id, span_id, name, start)) FROM runs WHERE trace_id <> ''
+"""
 # How long children of the same process ran, side by side counted once: of each the part that ends after all before it.
 # By wall time where there is no monotonic one, as in imported traces.
 _CALLED = """
@@ -90,6 +93,9 @@ def _count(db: "duckdb.DuckDBPyConnection", slowest: int, sample: int) -> StoreA
         "SELECT count(*), max(v), count(*) FILTER (parent_id IS NULL AND trace_id <> '' AND outcome IS NOT NULL) "
         "FROM runs"
     ).fetchall()
+    ((again,),) = db.execute(_AGAIN).fetchall()
+    if again:
+        raise ValueError("records that are there twice")  # to be read one by one
     if newest is not None and newest > VERSION:
         raise ValueError(Message("newer_records", version=newest, known=VERSION))
     # Of these rows all columns are read, so that it pays to know first which they are.

@@ -296,3 +296,20 @@ def test_nothing_and_odd_records_do_no_harm():
     assert advise([]).findings == []
     odd = [record.replace(duration_ns=0, name="\x1b[31m{operation}") for record in traces("n_plus_one")]
     assert advise(odd).findings == []
+
+
+def test_a_call_is_spoken_of_once():
+    """What is spared with the second lookup is not spared again with the many calls inside of it."""
+    ms, records = 1_000_000, []
+    for number in range(1, 6):
+        own = {"trace_id": trace_id(number), "pid": 1, "start": number * 1000 * ms}
+        records.append(Record("handler", span_id=span_id(1), duration_ns=300 * ms, start_mono=ms, **own))
+        for lookup in (2, 3):
+            times = {"start_mono": (lookup * 100 - 150) * ms, "duration_ns": 90 * ms}
+            ids = {"span_id": span_id(lookup), "parent_id": span_id(1)}
+            records.append(Record("get_user", key="7", key_name="user", **own, **ids, **times))
+            for call in range(8 if lookup == 3 else 0):
+                inner = {"start_mono": (lookup * 100 - 150 + call * 10) * ms, "duration_ns": 10 * ms}
+                inner |= {"span_id": span_id(100 + call), "parent_id": span_id(lookup)}
+                records.append(Record("get_item", **own, **inner))
+    assert [finding.rule for finding in advise(records).findings] == ["repeated_lookup"]

@@ -115,3 +115,15 @@ def test_what_knows_no_trace_has_no_time_of_its_own(tmp_path):
     found = counted(str(tmp_path))
     assert found == by_records(str(tmp_path))
     assert {one["name"]: one["share"] for one in found["operations"]} == {"logged": None, "traced": 1.0}
+
+
+def test_what_is_there_twice_counts_once_before_compaction_and_after(tmp_path):
+    """By trace, span, name and start: imported again, or written to two files."""
+    records = [Record("a", trace_id=trace_id(n), span_id=span_id(1), start=n, duration_ns=7) for n in range(1, 4)]
+    write(tmp_path, NAME.format(1), records)
+    write(tmp_path, NAME.format(2), records[:2])
+    before = by_records(str(tmp_path))
+    assert (before["operations"][0]["count"], before["duplicates"]) == (3, 2)
+    assert compact(tmp_path).files == 2
+    source = FileSource([str(tmp_path)], RunAggregates(SLOWEST, MAX_RECORDS))
+    assert answer(report(source.reading())) == before
