@@ -58,7 +58,8 @@ def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates
     if not own:
         return set()
     try:
-        counts = aggregate_runs(own, aggregates.slowest, aggregates.sample)
+        beside = [file for file in files if file.is_lines]
+        counts = aggregate_runs(own, aggregates.slowest, aggregates.sample, beside)
     except (OSError, ValueError, ImportError):
         return set()
     aggregates.counts.append(counts)

@@ -64,13 +64,16 @@ SELECT name, weight, sum(ended - begun)::BIGINT FROM parts WHERE ended > begun G
 """
 
 
-def aggregate_runs(files: Sequence[TraceFile], slowest: int, sample: int) -> StoreAggregates:
+def aggregate_runs(
+    files: Sequence[TraceFile], slowest: int, sample: int, beside: Sequence[TraceFile] = ()
+) -> StoreAggregates:
     """Count the records of Parquet files, in which each is once.
 
-    slowest: how many of the slowest are given as records. sample: how many of whole traces at most.
+    slowest: how many of the slowest are given as records. sample: how many of whole traces at most. beside: files of
+    JSON lines that are read, too.
 
-    Raises ValueError where a file cannot be read, or holds
-    records of a newer version; ModuleNotFoundError without DuckDB or numpy.
+    Raises ValueError where a file cannot be read, or holds records of a newer version, or where a record is there
+    twice; ModuleNotFoundError without DuckDB or numpy.
     """
     import numpy as np  # noqa: F401  # DuckDB gives arrays by it
 
@@ -78,7 +81,12 @@ def aggregate_runs(files: Sequence[TraceFile], slowest: int, sample: int) -> Sto
         import duckdb
 
         try:
-            _create_view(db, select_all(Contents(tuple(files), (), ())))
+            _create_view(db, select_all(Contents((*files, *beside), (), ())))
+            ((again,),) = db.execute(_AGAIN).fetchall()
+            if again:
+                raise ValueError("records that are there twice")  # to be read one by one
+            if beside:
+                _create_view(db, select_all(Contents(tuple(files), (), ())))
             counts = _count(db, slowest, sample)
             for group, rows in _groups(db, files):
                 _create_view(db, select_all(Contents(tuple(group), (), ()), rows))
@@ -93,9 +101,6 @@ def _count(db: "duckdb.DuckDBPyConnection", slowest: int, sample: int) -> StoreA
         "SELECT count(*), max(v), count(*) FILTER (parent_id IS NULL AND trace_id <> '' AND outcome IS NOT NULL) "
         "FROM runs"
     ).fetchall()
-    ((again,),) = db.execute(_AGAIN).fetchall()
-    if again:
-        raise ValueError("records that are there twice")  # to be read one by one
     if newest is not None and newest > VERSION:
         raise ValueError(Message("newer_records", version=newest, known=VERSION))
     # Of these rows all columns are read, so that it pays to know first which they are.
