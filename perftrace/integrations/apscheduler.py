@@ -1,10 +1,11 @@
 """APScheduler 3: an operation for each run of a job, in a trace of its own, linked to what scheduled it."""
 
 import functools
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from apscheduler.executors import base
@@ -86,7 +87,9 @@ def _is_other(job: Any) -> bool:
 def install() -> Undo:
     """Trace the jobs of every scheduler."""
     undos = [job_origins.watch(BaseScheduler)]
-    # The base last: executors that are imported later take its functions from there.
+    # Executors that are imported later take the functions from these; until 3.10 coroutines had a module of their own.
+    with suppress(ImportError):
+        importlib.import_module("apscheduler.executors.base_py3")
     executors = [module for name, module in sys.modules.items() if name.startswith("apscheduler.executors.")]
     for module in [*(one for one in executors if one is not base), base]:
         undos += [patch(module, name, _on_run) for name in _RUNNERS if name in vars(module)]
