@@ -4,8 +4,8 @@ GROUP ?= dev
 PY = $(VENV)/bin/python
 # Tests start hundreds of processes: without its byte code each would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
-# How many tests run at once; 0: one after the other, in one process. Two for each core: many wait for processes.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))' 2>/dev/null)
+# How many tests run at once; 0: one after the other, in one process. One more than there are cores: many wait.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))' 2>/dev/null)
 # A marker expression: which lanes run (see pyproject.toml).
 LANES ?=
 # An environment is made anew, from nothing, where what it is made of has changed: the interpreter, the project's metadata.
