@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Container, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -326,58 +327,66 @@ _PLAIN = {letter: pattern.fullmatch for words in WORDS.values() for letter, patt
 """What takes a usual line apart from its word on, by the first letter of the word."""
 
 
-def _plain_block(words: Words) -> re.Pattern[str]:
-    """Build the pattern of one language's usual lines, for blocks of bytes read as Latin-1.
+@functools.cache
+def _plain_block(language: Language) -> re.Pattern[str]:
+    """Build the pattern of one language's usual lines, and of what is none, for blocks of bytes read as Latin-1.
 
     Possessive quantifiers: a third faster than what may look back; only a text is looked for from its end.
     """
-    checkpoint, elapsed, start, done, took = (
+    checkpoint, elapsed, start, done, took, slow = (
         word.encode().decode("latin-1")
-        for word in (words.checkpoint, words.elapsed, words.start, words.done, words.took)
+        for word in attrgetter("checkpoint", "elapsed", "start", "done", "took", "slow")(WORDS[language])
     )
     seconds = rf"({_SECONDS})s"
     # Bounded: a line that holds the marker again and again would be searched to its end each time.
     text = rf".{{0,{_TEXT_BYTES}}}"
-    field = rf"(?: \| (?!{WEIGHT}=)(\w++)=([^|\\\r\n]*+))?+"
+    value = r"[^ |\\\r\n]*+(?: ++[^ |\\\r\n]++)*+"
+    field = rf"(?: \| (?!{WEIGHT}=)(\w++)=({value}))?+(?: \| (?!{WEIGHT}=)\w++={value})*+"
     # Found by its end: searching for all of the marker takes half as long again.
-    marker = rf"\[PERF\] (?<={re.escape(MARKER.encode().decode('latin-1'))})"
+    marker = rf"\[PERF\](?: (?<={re.escape(MARKER.encode().decode('latin-1'))})"
     return re.compile(
         rf"{marker}(?:{checkpoint}: (?>([!-~]+)\.)([^ %\n]++) - {text}\| {elapsed}: {seconds}\r?$"
-        rf"|{start}: ([!-~]++) - "
-        rf"|{done}: (([!-~]+)_[0-9a-f]{{16}}|[!-~]++) - {text}\| {took}: {seconds}{field}\r?$)",
+        rf"|{start}: ([!-~]++) - .*+"
+        rf"|{done}: (([!-~]+)_[0-9a-f]{{16}}|[!-~]++) - {text}\| {took}: {seconds}(?: \| {slow})?+{field}\r?$)|.*+)",
         re.ASCII | re.MULTILINE,
     )
 
 
 _QUOTED = re.compile(r'"[^"\n]*?\[PERF\]').search
 """Finds a line with a quote before it, which may be wrapped in JSON; the pattern for what stands before is bytes."""
-_PLAIN_BLOCKS = [_plain_block(words).findall for words in WORDS.values()]
+_languages = [*WORDS]
+"""That of the last block first: most are in the language of the one before."""
 
 PlainLine: TypeAlias = tuple[str, str, str, str, str, str, str, str, str]
 """Of a checkpoint the operation id, its name and seconds; of a start the id; of a finish the id, what stands in it
-before a span id, seconds, and the name and value of its field. What a line is not or has not is empty; names and values
-are still bytes, read as Latin-1."""
+before a span id, seconds, and the name and value of its first field. What a line is not or has not is empty, all of one
+that is not of the usual form; names and values are still bytes, read as Latin-1."""
+ODD_LINE: PlainLine = ("",) * 9
 
 
-def plain_block(block: str, lines: int) -> list[PlainLine] | None:
-    """Split a block of lines, bytes read as Latin-1; None where any of perftrace's is not of the usual form.
+def may_be_wrapped(block: str) -> bool:
+    """Report whether lines of a block have a quote before the marker: what is wrapped in JSON has."""
+    return '"' in block and _QUOTED(block) is not None
 
-    lines: how many there are.
+
+def plain_block(block: str) -> list[PlainLine] | None:
+    """Split a block of lines, bytes read as Latin-1, none of which is wrapped; None where it must be read line by line.
+
+    As many as there are lines with `[PERF]`, in their order.
     """
-    if "\x1b" in block or ('"' in block and _QUOTED(block)):
+    if "\x1b" in block:
         return None
-    for number, find in enumerate(_PLAIN_BLOCKS):
-        found: list[PlainLine] = find(block)
-        # Where all lines are ours, nothing need be counted.
-        if len(found) == lines or len(found) == block.count("[PERF]"):
-            if number:  # most blocks are in the language of the one before
-                _PLAIN_BLOCKS.insert(0, _PLAIN_BLOCKS.pop(number))
-            return found
-    return None
+    found: list[PlainLine] = _plain_block(_languages[0]).findall(block)
+    if found and found[0] == ODD_LINE:
+        other = _plain_block(_languages[1]).findall(block)
+        if other.count(ODD_LINE) < found.count(ODD_LINE):
+            found = other
+            _languages.reverse()
+    return found
 
 
 def plain_text(line: PlainLine) -> str:
-    """Write a line of a block again, without its texts."""
+    """Write a line of a block again, without its texts and what is behind its first field."""
     words = WORDS["zh"]
     checkpoint_id, checkpoint, elapsed, start_id, done_id, _, took, field, value = (
         part.encode("latin-1").decode(errors="replace") for part in line

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from perftrace.core.ids import make_operation_id
 from perftrace.core.record import Record, record_of_log
@@ -11,12 +11,14 @@ from perftrace.core.run import CallDetails, CheckpointFields, OperationSpec
 from perftrace.core.values import NO_ATTRIBUTES, Scalar
 from perftrace.formats.line import (
     CHECKPOINT_PARTS,
+    ODD_LINE,
     START_PARTS,
     Identity,
     Line,
     PlainLine,
     clean,
     escape,
+    may_be_wrapped,
     nanoseconds,
     parse,
     parse_plain,
@@ -32,7 +34,7 @@ from perftrace.formats.line import (
 from perftrace.formats.times import time_before
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
-from perftrace.sources.wrapped_lines import unwrapped
+from perftrace.sources.wrapped_lines import unwrapped, unwrapped_block
 
 RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
@@ -93,7 +95,8 @@ class LogReader:
         self._counters = counters
         self._unmatched_lines: list[str] | None = [] if is_part else None
         """Lines of runs whose start was not seen, where that may stand in a part before this one."""
-        self._running: dict[str, _OpenRun] = {}
+        self._running: dict[str, _OpenRun | list[str]] = {}
+        """A run of which only `count` has seen usual lines is a mere list: name and seconds of each checkpoint."""
         self._early: dict[str, tuple[_OpenRun, Line, str]] = {}
         """Runs whose finish was read before their start: in an export that runs backwards, or a later file."""
         self._obscured: set[str] = set()
@@ -105,15 +108,13 @@ class LogReader:
         self._before: set[str] = set()
         self._times = _Times()
         self._seconds = _Seconds()
-        self._plain: dict[str, list[str]] = {}
-        """Runs of which `_count` alone has seen lines: name and seconds of each checkpoint in turn."""
 
     def read(self, path: str, lines: Iterable[str], before: int = 0) -> Iterator[Record]:
         """Read the lines of one file and give what finishes in them.
 
         before: how many lines of it have been read already.
         """
-        running, early, counters = self._running, self._early, self._counters
+        running, early, counters = self._opened(), self._early, self._counters
         number, used = before, 0
         try:
             for number, text in enumerate(lines, before + 1):
@@ -148,50 +149,58 @@ class LogReader:
         for data in blocks:
             block = data.decode("latin-1")
             lines = block.count("\n") + (not block.endswith("\n"))
-            found = plain_block(block, lines)
+            found = _split(block)
             if found is None:
-                self._look_at_plain()
                 text = data.decode(errors="replace").removesuffix("\n")
                 yield from self.read(path, text.split("\n"), number)
             else:
                 self._counters.lines += lines
                 self._counters.used += len(found)
-                yield from self._count(found, aggregates)
+                yield from self._count(path, number, block, found, aggregates)
             number += lines
-        self._look_at_plain()
 
-    def _look_at_plain(self) -> None:
-        """Make runs of what `_count` has left open."""
-        for operation_id, plain in self._plain.items():
-            run = self._running[operation_id] = _OpenRun(operation_id, "", "", True)
-            run.checkpoints += (
-                (_decoded(name), "", self._seconds[elapsed], NO_ATTRIBUTES)
-                for name, elapsed in zip(plain[::2], plain[1::2], strict=True)
-            )
-        self._plain.clear()
+    def _open(self, operation_id: str) -> _OpenRun | None:
+        """Return a run that runs, in the form that takes any line."""
+        run = self._running.get(operation_id)
+        if isinstance(run, list):
+            found = self._running[operation_id] = _OpenRun(operation_id, "", "", True)
+            for name, elapsed in zip(run[::2], run[1::2], strict=True):
+                found.checkpoints.append((_decoded(name), "", self._seconds[elapsed], NO_ATTRIBUTES))
+            return found
+        return run
 
-    def _count(self, found: list[PlainLine], aggregates: RunAggregates) -> Iterator[Record]:
+    def _opened(self) -> dict[str, _OpenRun]:
+        """Return all that runs, in the form that takes any line."""
+        for operation_id in self._running:
+            self._open(operation_id)
+        return cast("dict[str, _OpenRun]", self._running)
+
+    def _count(
+        self, path: str, before: int, block: str, found: list[PlainLine], aggregates: RunAggregates
+    ) -> Iterator[Record]:
         """Read the lines of a block; yield the records of those runs that are not as usual.
 
         The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
         """
-        running, early, plain_runs, seconds = self._running, self._early, self._plain, self._seconds.__getitem__
+        running, early, seconds = self._running, self._early, self._seconds.__getitem__
         runs, recent = aggregates.runs, self._recent
+        odd: Iterator[tuple[int, str]] | None = None
         for line in found:
             checkpoint_id, checkpoint, elapsed, start_id, done_id, before_span, took, field, value = line
             if checkpoint_id:
-                plain = plain_runs.get(checkpoint_id)
-                if plain is not None:
+                plain = running.get(checkpoint_id)
+                if plain.__class__ is list:
                     plain.append(checkpoint)
                     plain.append(elapsed)
                     continue
             elif start_id:
-                if start_id not in plain_runs and start_id not in running and start_id not in early:
-                    plain_runs[start_id] = []
+                if start_id not in running and start_id not in early:
+                    running[start_id] = []
                     continue
             elif before_span and value.isascii():
-                plain = plain_runs.pop(done_id, None)
-                if plain is not None:
+                plain = running.get(done_id)
+                if plain.__class__ is list:
+                    del running[done_id]
                     if field and before_span.endswith("_" + value) and "%" not in before_span:
                         name = before_span[: -1 - len(value)]
                     else:
@@ -211,9 +220,11 @@ class LogReader:
                         run.checkpoints += ((name, "", length, NO_ATTRIBUTES) for name, length in checkpoints)
                         aggregates.keep(self._plain_end(run, "", took, field or None, value))
                     continue
-            self._look_at_plain()
             self._counters.used -= 1  # counted again
-            yield from self._take("", 0, plain_text(line))
+            if odd is None:
+                odd = _odd_lines(block, found)
+            number, text = next(odd) if line == ODD_LINE else (0, plain_text(line))
+            yield from self._take(path, before + number, text)
         aggregates.count_full()
         self._forget()
 
@@ -223,7 +234,7 @@ class LogReader:
             self._counters,
             self._unmatched_lines or [],
             self._abandoned,
-            self._running,
+            self._opened(),
             self._names,
             self._obscured,
             "\n".join(self._before | self._recent),
@@ -249,7 +260,7 @@ class LogReader:
                 ended.checkpoints += run.checkpoints
                 ended.begin(run)
                 continue
-            former = self._running.get(operation_id)
+            former = self._open(operation_id)
             if former is not None and split_id(operation_id).span:
                 former.checkpoints += run.checkpoints  # two handlers wrote the same line
                 continue
@@ -319,7 +330,7 @@ class LogReader:
     def unfinished(self) -> list[Record]:
         """Return what started and never ended, as records with outcome None."""
         obscured = {subject[:at] for subject in self._obscured for at in (len(subject), *_dots(subject))}
-        every = [*self._abandoned, *self._running.values()]
+        every = [*self._abandoned, *self._opened().values()]
         runs = [run for run in every if run.operation_id not in obscured]
         self._counters.obscured += len(every) - len(runs)
         return [self._record(run, split_id(run.operation_id, names=self._names), outcome=None) for run in runs]
@@ -327,7 +338,7 @@ class LogReader:
     def _reach(self, line: Line, text: str) -> None:
         operation_id, name, description = split_checkpoint(line.body, self._running)
         early = self._early.get(operation_id)
-        run = self._running.get(operation_id) if early is None else early[0]
+        run = self._open(operation_id) if early is None else early[0]
         if run is None:
             if operation_id in self._recent or operation_id in self._before:
                 return  # written after its finish, by a second handler or a late line
@@ -343,7 +354,7 @@ class LogReader:
         if operation_id in self._early:
             self._early[operation_id][0].begin(run)
             return
-        former = self._running.get(operation_id)
+        former = self._open(operation_id)
         if former is not None:
             if not former.start_seen and _is_unique(operation_id):
                 former.begin(run)
@@ -355,7 +366,8 @@ class LogReader:
 
     def _finish(self, line: Line, text: str) -> Record | None:
         operation_id, done = split_body(line.body)
-        run = self._running.pop(operation_id, None)
+        run = self._open(operation_id)
+        self._running.pop(operation_id, None)
         if run is not None and run.start_seen:
             return self._ended(run, line, done)
         if run is None:
@@ -437,6 +449,24 @@ class LogReader:
     def _forget(self) -> None:
         if len(self._recent) > RECENT:
             self._before, self._recent = self._recent, set()
+
+
+def _split(block: str) -> list[PlainLine] | None:
+    """Take the lines of a block apart, those in them if all are wrapped; None where it must be read line by line."""
+    inner: str | None = block
+    while inner is not None and may_be_wrapped(inner):
+        inner = unwrapped_block(inner)
+    return None if inner is None else plain_block(inner)
+
+
+def _odd_lines(block: str, found: list[PlainLine]) -> Iterator[tuple[int, str]]:
+    """Return those lines of a block, with their numbers, that are not of the usual form."""
+    marked = [line for line in enumerate(block.split("\n"), 1) if "[PERF]" in line[1]]
+    at = -1
+    for _ in range(found.count(ODD_LINE)):
+        at = found.index(ODD_LINE, at + 1)
+        number, text = marked[at]
+        yield number, _decoded(text)
 
 
 def _decoded(name: str) -> str:

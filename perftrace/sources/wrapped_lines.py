@@ -105,3 +105,35 @@ def _of_unix(number: float) -> str:
             except (ValueError, OverflowError, OSError):
                 return ""
     return ""
+
+
+def unwrapped_block(block: str) -> str | None:
+    """Return the lines that a block of lines wraps, if each with `[PERF]` is an object of JSON with one line in it.
+
+    Bytes read as Latin-1 are taken and given. None where one is something else: it takes `unwrapped`.
+    """
+    wrapped = [line for line in block.split("\n") if "[PERF]" in line]
+    if not wrapped or not wrapped[0].startswith("{"):
+        return None
+    try:
+        # At once: a call for each line takes twice as long.
+        members = json.loads(f"[{','.join(wrapped)}]".encode("latin-1"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+    inner, key = [], ""
+    for one in members:
+        if not isinstance(one, dict):
+            return None
+        text = one.get(key)
+        if not isinstance(text, str) or "[PERF]" not in text:
+            key = next((name for name, text in one.items() if isinstance(text, str) and "[PERF]" in text), "")
+            text = one.get(key, "")
+        inner.append(text.removesuffix("\n"))
+    lines = "\n".join(inner)
+    # As many lines as objects, each with the marker: nothing in them is wrapped once more, or is not a text.
+    counts = len(members), lines.count("\n") + 1, lines.count("[PERF]"), block.count("[PERF]")
+    return _as_latin(lines) if all(count == len(wrapped) for count in counts) else None
+
+
+def _as_latin(text: str) -> str:
+    return text.encode(errors="replace").decode("latin-1")

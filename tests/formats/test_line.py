@@ -10,6 +10,7 @@ from perftrace.formats.line import (
     WORDS,
     Identity,
     Line,
+    clean,
     encode_checkpoint,
     encode_done,
     encode_start,
@@ -258,7 +259,7 @@ def test_the_quick_reading_says_what_the_general_one_says(prefix, word, body, ta
         return
     general = parse(line)
     if general.kind == "start":
-        assert (plain[0], plain[1].rstrip("\r")) == split_body(general.body)
+        assert (plain[0], clean(plain[1])) == split_body(general.body)
     elif general.kind == "checkpoint":
         assert plain[:3] == split_checkpoint(general.body, {plain[0]})
         assert nanoseconds(plain[3]) == general.duration_ns

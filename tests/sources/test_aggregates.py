@@ -1,6 +1,7 @@
 """Logs counted block by block, and in parts on all cores: the same answer as line by line."""
 
 import dataclasses
+import json
 import multiprocessing
 import subprocess
 import sys
@@ -40,7 +41,9 @@ def lines(draw):
         operation_id = draw(st.sampled_from(IDS))
         seconds = f"{draw(st.integers(0, 2000)) / 1000:.3f}s"
         kind = draw(
-            st.sampled_from(["start", "start", "mark", "mark", "mark", "done", "done", "failed", "weighed", "other"])
+            st.sampled_from(
+                ["start", "start", "mark", "mark", "mark", "done", "done", "slow", "failed", "weighed", "other"]
+            )
         )
         if kind == "start":
             found.append(
@@ -53,8 +56,12 @@ def lines(draw):
             found.append(draw(st.sampled_from(LINES)))
         else:
             user = operation_id.split("_")[1]
-            field = draw(st.sampled_from([f" | user_id={user}", " | size=large", ""]))
-            end = {"failed": " | 异常: ValueError: no", "weighed": " | sampled_1_in=4.0"}.get(kind, "")
+            field = draw(st.sampled_from([f" | user_id={user}", f" | user_id={user} | a=b", " | size=large | b=", ""]))
+            end = {
+                "slow": draw(st.sampled_from([" | 慢", " | slow"])),
+                "failed": " | 异常: ValueError: no",
+                "weighed": " | sampled_1_in=4.0",
+            }.get(kind, "")
             found.append(f"{MARK}完成: {operation_id} - 处理完成 | 耗时: {seconds}{end}{field}")
     return "\n".join(found) + draw(st.sampled_from(["\n", ""]))
 
@@ -83,6 +90,19 @@ def orderly(draw):
         if not draw(st.integers(0, 5)):
             found.append(draw(st.sampled_from(LINES)))
     return "\n".join(found) + "\n"
+
+
+def wrapped(text, number, is_ascii):
+    """Wrap each line as a container's runtime does, which keeps its end, or a shipper, with more beside it."""
+    forms = (
+        lambda line: {"log": line + "\n", "stream": "stderr", "time": "2025-09-09T20:41:06Z"},
+        lambda line: {"message": line, "tags": ["a", 1], "log": {"level": "info"}},
+        lambda line: {"a": line, "b": line},
+        lambda line: {"a": {"b": line}},
+        lambda line: json.dumps({"msg": line}),
+        lambda line: [line],
+    )
+    return "".join(json.dumps(forms[number](line), ensure_ascii=is_ascii) + "\n" for line in text.splitlines())
 
 
 def without_start(found, counters):
@@ -116,6 +136,16 @@ def test_blocks_give_the_same_as_lines(tmp_path_factory, text):
     """Whatever stands between the usual lines."""
     path = tmp_path_factory.mktemp("log") / "bot.log"
     path.write_text(text, encoding="utf-8", newline="")
+    assert counted(str(path)) == by_lines(str(path))
+
+
+@settings(max_examples=examples(150))
+@given(st.lists(st.tuples(lines() | orderly(), st.integers(-1, 5), st.booleans()), min_size=1, max_size=3))
+def test_wrapped_lines_are_counted_as_one_by_one(tmp_path_factory, parts):
+    """Whether all of a block are wrapped in the same way or not."""
+    path = tmp_path_factory.mktemp("log") / "bot.log"
+    texts = [text if number < 0 else wrapped(text, number, is_ascii) for text, number, is_ascii in parts]
+    path.write_text("\n".join(texts), encoding="utf-8", newline="")
     assert counted(str(path)) == by_lines(str(path))
 
 
