@@ -1,33 +1,41 @@
-"""Change points of a series whose neighbours resemble each other: E-divisive against autocorrelated noise."""
+"""Change points of a series whose neighbours resemble each other: likelihood ratios against autocorrelated noise."""
 
-import itertools
+import functools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from numpy import float64
-    from numpy.random import Generator
+    from numpy import float64, intp
     from numpy.typing import NDArray
 
     Numbers = NDArray[float64]
+    Places = NDArray[intp]
 
 MIN_LENGTH = 10
 """Shorter series tell no change from noise."""
 MAX_LENGTH = 500
-"""Longer series would take minutes."""
+"""Of longer series each takes more than a tenth of a second."""
 LEVEL = 0.01
 """Probability of seeing a change where none is, for one series."""
 SHORTEST = 3
 """How many values a level must last."""
-_SIMULATIONS = 999
 _CORRELATIONS = (*(number / 20 for number in range(20)), 0.975)
 """Of neighbouring values, that are tried."""
 _MAX_JOINT_CHANGES = 4
 """How many changes are tried at once: of several in little noise each alone looks like noise of neighbours."""
-_MIN_RATIO = 6.0
-"""Smaller ratios are so frequent without any change that nothing need be simulated."""
+_INDEPENDENT, _ANY = slice(0, 1), slice(None)
+"""Which of the correlations: none between neighbours."""
 _MIN_VARIANCE_SHARE = 1e-12
-_SEED = 2_014
+_MIN_P = 0.001
+
+_NOISE = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Correlations of noise; below, for each, how large ratios become in 1 of 200 series of such noise."""
+_ONE = (13.2, 14.9, 16.5, 18.0, 19.4, 20.6)
+"""At the best of all places."""
+_TWO = (19.7, 22.2, 25.0, 27.0, 28.7, 30.5)
+"""At the best two."""
+_DECAY = 0.45
+"""By so much for each more the logarithm of the probability falls."""
 
 
 class ChangePoint(NamedTuple):
@@ -42,143 +50,188 @@ class ChangePoint(NamedTuple):
 def change_points(series: "Numbers") -> list[ChangePoint]:
     """Find where the level of a series changes, in order; nothing in series shorter than `MIN_LENGTH`.
 
-    E-divisive finds the places: the energy distance between what comes before and after is the largest at a change;
-    then the same on either side of it (Matteson and James, A Nonparametric Approach for Multiple Change Point
-    Analysis of Multivariate Data, 2014). Its permutation test, and a t-test in its place, take neighbours as
-    independent and see changes in autocorrelated noise. So a place is held against noise of the first order
-    (x[t] = c * x[t-1] + e[t]) by its likelihood ratio, the correlation c fitted with and without it; how large that
-    ratio becomes at the best of all places where there is no change is simulated. Where one more change is not enough,
-    several together may be: their mean ratio is held against the same.
+    A place, or two between which the level is another one, is held against noise of the first order
+    (x[t] = c * x[t-1] + e[t]) by its likelihood ratio, the correlation c fitted with and without it. How large that
+    ratio becomes at the best of all places where there is no change was simulated: it hardly depends on the length of
+    the series, and grows with c. Tests that take neighbours as independent see changes in such noise. Where one more
+    change or two are not enough, several together may be: their mean ratio is held against that of one.
     """
     import numpy as np
 
     if len(series) < MIN_LENGTH or not np.ptp(series):
         return []
-    generator = np.random.default_rng(_SEED)
     found: list[ChangePoint] = []
-    while True:
-        model = _Model(len(series), [change.place for change in found])
-        without, correlation = (float(number[0]) for number in model.fit(series[None]))
-        null = None
-        together: list[int] = []
-        while len(together) < _MAX_JOINT_CHANGES:
-            tried = _Model(len(series), sorted([*(change.place for change in found), *together])) if together else model
-            candidates = _candidates(series, tried.places)
-            if not candidates:
-                return found
-            gains = tried.added(series[None])[0] - without
-            together.append(max(candidates, key=lambda place: gains[place - SHORTEST]))
-            ratio = gains[together[-1] - SHORTEST] / len(together)
-            if ratio < _MIN_RATIO:
-                continue
-            if null is None:
-                null = model.null(generator, correlation)
-            p = float(1 + (null >= ratio).sum()) / (1 + len(null))
-            if p <= LEVEL:
-                break
-        else:
-            return found
-        found = sorted([*found, *(ChangePoint(place, p) for place in together)])
+    while more := _further(series, tuple(change.place for change in found)):
+        found = sorted([*found, *more])
+    return found
 
 
-def _candidates(series: "Numbers", places: list[int]) -> list[int]:
-    """Return the best place within each level that is long enough."""
-    ends = [0, *places, len(series)]
-    return [
-        start + _best_cut(series[start:end]) for start, end in itertools.pairwise(ends) if end - start >= 2 * SHORTEST
-    ]
+def _further(series: "Numbers", known: tuple[int, ...]) -> list[ChangePoint]:
+    """Return changes that a series has besides those that are known; none where they may be noise."""
+    fit = _model(len(series), known).fit(series)
+    (one, place), (two, places) = fit.one(), fit.two()
+    noise = fit.correlation()
+    p_one, p_two = _p_of(one, _ONE, noise), _p_of(two, _TWO, noise)
+    if p_two <= LEVEL and (p_one > LEVEL or _p_of(two - one, _ONE, noise) <= LEVEL):
+        return [ChangePoint(place, p_two) for place in places]
+    if p_one <= LEVEL:
+        return [ChangePoint(place[0], p_one)]
+    _, together = fit.two(_INDEPENDENT)
+    while 0 < len(together) < _MAX_JOINT_CHANGES:
+        further = _model(len(series), tuple(sorted((*known, *together)))).fit(series)
+        _, place = further.one(_INDEPENDENT)
+        if not place:
+            break
+        together = together + place
+        ratio = fit.ratio_to(_model(len(series), tuple(sorted((*known, *together)))).fit(series))
+        p = _p_of(ratio / len(together), _ONE, noise)
+        if p <= LEVEL:
+            return [ChangePoint(place, p) for place in together]
+    return []
 
 
-class _Fit(NamedTuple):
-    """What a model needs for one correlation."""
+def _p_of(ratio: float, limits: tuple[float, ...], noise: float) -> float:
+    """Return how probable a ratio is, at one place or at two, where there is no change in noise of such correlation."""
+    import numpy as np
 
-    whiten: "Numbers"
-    """Makes the noise independent."""
-    basis: "Numbers"
-    """Of the levels, orthonormal."""
-    steps: "Numbers"
-    """One for each place of a further change: what it adds, of length 1."""
+    p = LEVEL * math.exp(min(0.0, _DECAY * (float(np.interp(noise, _NOISE, limits)) - ratio)))
+    return max(_MIN_P, p) if ratio >= float(np.interp(noise, _NOISE, limits)) else 1.0
 
 
 class _Model:
-    """A series with levels that change at known places, in noise of the first order."""
+    """A series with levels that change at known places, in noise of the first order.
 
-    def __init__(self, length: int, places: list[int]) -> None:
+    Whitened, x[t] - c * x[t-1], the noise is independent; a step at k is 0 before k, 1 at k and 1 - c after it, and the
+    first level sqrt(1 - c²) and 1 - c, so that the products of any two of them are known without adding them up. The
+    first axis of each array is that of the correlations.
+    """
+
+    def __init__(self, length: int, known: tuple[int, ...]) -> None:
         import numpy as np
 
-        steps = (np.arange(length)[:, None] >= np.arange(length)[None, :]).astype(float)
-        known = steps[:, [0, *places]]
-        self._length = length
-        self.places = places
-        self._fits: dict[float, _Fit] = {}
-        for correlation in _CORRELATIONS:
-            whiten = np.eye(length) - correlation * np.eye(length, k=-1)
-            whiten[0, 0] = math.sqrt(1 - correlation**2)
-            basis = np.linalg.qr(whiten @ known)[0]
-            added = whiten @ steps[:, SHORTEST : length - SHORTEST + 1]
-            added -= basis @ (basis.T @ added)
-            norms = np.linalg.norm(added, axis=0)
-            added = np.divide(added, norms, out=np.zeros_like(added), where=norms > 1e-9)
-            self._fits[correlation] = _Fit(whiten, basis, added)
+        self.length = length
+        self.correlations = np.array(_CORRELATIONS)[:, None]
+        self.scale = (1 - self.correlations**2) ** (-1 / length)
+        """Makes sums of squares of different correlations comparable: the least is the most likely."""
+        self.levels = np.array([0, *known])
+        ends = np.array([0, *known, length])
+        places = np.arange(SHORTEST, length - SHORTEST + 1)
+        self.places = places[np.abs(places[:, None] - ends).min(axis=1) >= SHORTEST]
+        """Where a further change may be."""
+        shared = self._products(self.levels[:, None], self.places)
+        self.inverse = np.linalg.inv(self._products(self.levels[:, None], self.levels))
+        self.said = self.inverse @ shared
+        """What of each step the levels say."""
+        self.norms = np.sqrt(self._products(self.places, self.places) - (shared * self.said).sum(axis=1))
+        """Of what each step adds to the levels."""
+        self._shared = shared
 
-    def fit(self, series: "Numbers") -> "tuple[Numbers, Numbers]":
-        """Return the log-likelihood (twice, up to a constant) of each row, and the correlations that fit."""
+    @functools.cached_property
+    def pairs(self) -> "_Pairs":
+        """Any two further changes."""
         import numpy as np
 
-        fits = [self._log(correlation, self._rest(series, fit)[0]) for correlation, fit in self._fits.items()]
-        return np.max(fits, axis=0), np.asarray(_CORRELATIONS)[np.argmax(fits, axis=0)]
+        first, second = np.triu_indices(len(self.places), 1)
+        apart = self.places[second] - self.places[first] >= SHORTEST
+        first, second = first[apart], second[apart]
+        alike = []
+        for which in range(len(_CORRELATIONS)):  # one by one: of 500 places there are 120,000 pairs
+            one = slice(which, which + 1)
+            products = self._products(self.places[first], self.places[second], one)[0]
+            products -= (self._shared[which][:, first] * self.said[which][:, second]).sum(axis=0)
+            alike.append(products / (self.norms[which, first] * self.norms[which, second]))
+        return _Pairs(first, second, alike)
 
-    def added(self, series: "Numbers") -> "Numbers":
-        """Return the same with one more change at each place, from `SHORTEST` on."""
+    def _products(self, first: "Places", second: "Places", which: slice = _ANY) -> "Numbers":
+        """Return the products of the steps at these places, whitened."""
         import numpy as np
 
-        best = None
-        for correlation, fit in self._fits.items():
-            squares, rest = self._rest(series, fit)
-            left = np.maximum(squares[:, None] - (rest @ fit.steps) ** 2, _MIN_VARIANCE_SHARE * squares[:, None])
-            logs = self._log(correlation, left)
-            best = logs if best is None else np.maximum(best, logs)
-        assert best is not None
-        return best
+        shape = (-1, *[1] * np.broadcast(first, second).ndim)
+        c = self.correlations[which].reshape(shape)
+        after = (1 - c) ** 2 * (self.length - 1 - np.maximum(first, second))
+        at = np.where(first != second, 1 - c, np.where(first == 0, 1 - c**2, 1.0))
+        return np.asarray(after + at)
 
-    def _rest(self, series: "Numbers", fit: "_Fit") -> "tuple[Numbers, Numbers]":
-        """Return the sums of squares of what the levels leave, and that itself."""
+    def fit(self, series: "Numbers") -> "_Fit":
+        """Fit the levels to a series."""
         import numpy as np
 
-        white = series @ fit.whiten.T
-        rest = white - white @ fit.basis @ fit.basis.T
-        return np.maximum((rest**2).sum(axis=1), _MIN_VARIANCE_SHARE * (white**2).sum(axis=1)), rest
+        c = self.correlations
+        white = series - c * np.concatenate([[0.0], series[:-1]])
+        white[:, :1] = np.sqrt(1 - c**2) * series[0]
+        after = white[:, ::-1].cumsum(axis=1)[:, ::-1] - white
+        products = white + (1 - c) * after
+        products[:, :1] += (np.sqrt(1 - c**2) - 1) * white[:, :1]
+        levels = products[:, self.levels]
+        heights = (self.inverse @ levels[:, :, None])[:, :, 0]
+        squares = (white**2).sum(axis=1)
+        left = np.maximum(squares - (heights * levels).sum(axis=1), _MIN_VARIANCE_SHARE * squares)
+        gains = (products[:, self.places] - (self.said * levels[:, :, None]).sum(axis=1)) / self.norms
+        return _Fit(self, left[:, None], gains)
 
-    def _log(self, correlation: float, squares: "Numbers") -> "Numbers":
+
+class _Pairs(NamedTuple):
+    """Two places each, by their numbers among all, and how alike what they add is, for each correlation."""
+
+    first: "Places"
+    second: "Places"
+    alike: "list[Numbers]"
+
+
+_model = functools.lru_cache(maxsize=16)(_Model)
+"""Series of one report are of one length."""
+
+
+class _Fit(NamedTuple):
+    """A series and a model of it."""
+
+    model: _Model
+    left: "Numbers"
+    """The sum of squares that the levels leave, for each correlation."""
+    gains: "Numbers"
+    """The root of what a step at each place takes away from it."""
+
+    def correlation(self) -> float:
+        """Return the correlation of the noise that is the most likely; its estimate is too small (Kendall, 1954)."""
+        length = self.model.length
+        best = _CORRELATIONS[int((self.left * self.model.scale).argmin())]
+        return min(1.0, (length * best + 1) / (length - 4))
+
+    def one(self, which: slice = _ANY) -> tuple[float, list[int]]:
+        """Return the largest likelihood ratio of one more change, and its place; which: of the correlations."""
+        if not len(self.model.places):
+            return 0.0, []
+        least = self._least(self.gains[which] ** 2, which)
+        place = int(least.argmin())
+        return self._ratio(float(least[place])), [int(self.model.places[place])]
+
+    def two(self, which: slice = _ANY) -> tuple[float, list[int]]:
+        """Return the largest ratio of two more changes, and their places."""
+        pairs, best, found = self.model.pairs, math.inf, 0
+        if not len(pairs.first):
+            return 0.0, []
+        for correlation in range(len(_CORRELATIONS))[which]:
+            first, second = self.gains[correlation][pairs.first], self.gains[correlation][pairs.second]
+            alike = pairs.alike[correlation]
+            gains = (first**2 + second**2 - 2 * alike * first * second) / (1 - alike**2)
+            pair = int(gains.argmax())
+            left = float(self._least(gains[pair : pair + 1], slice(correlation, correlation + 1))[0])
+            if left < best:
+                best, found = left, pair
+        places = self.model.places[[pairs.first[found], pairs.second[found]]]
+        return self._ratio(best), places.tolist()
+
+    def ratio_to(self, other: "_Fit") -> float:
+        """Return the likelihood ratio of a model with more changes."""
+        return self._ratio(float((other.left * self.model.scale).min()))
+
+    def _least(self, gains: "Numbers", which: slice) -> "Numbers":
+        """Return what is left, at the best correlation, where so much is taken away."""
         import numpy as np
 
-        return np.asarray(math.log(1 - correlation**2) - self._length * np.log(squares))
+        left = self.left[which]
+        left = np.maximum(left - gains, _MIN_VARIANCE_SHARE * left) * self.model.scale[which]
+        return np.asarray(left.min(axis=0))
 
-    def null(self, generator: "Generator", correlation: float) -> "Numbers":
-        """Simulate the largest ratio of all places where there is no further change."""
-        import numpy as np
-
-        # The estimate is too small by about this much (Kendall, 1954).
-        correlation = min((self._length * correlation + 1) / (self._length - 4), _CORRELATIONS[-1])
-        series = generator.standard_normal((_SIMULATIONS, self._length))
-        series[:, 0] /= math.sqrt(1 - correlation**2)
-        for place in range(1, self._length):
-            series[:, place] += correlation * series[:, place - 1]
-        return np.asarray(self.added(series).max(axis=1) - self.fit(series)[0])
-
-
-def _best_cut(series: "Numbers") -> int:
-    """Return where the energy distance between a part and what follows it is the largest: the length of that part."""
-    import numpy as np
-
-    count = len(series)
-    sums = np.abs(series[:, None] - series[None, :]).cumsum(axis=0).cumsum(axis=1)
-    # The first part is [0, cut), the second [cut, end).
-    cuts = np.arange(SHORTEST, count - SHORTEST + 1)[:, None]
-    ends = np.arange(2 * SHORTEST, count + 1)[None, :]
-    first, second = cuts, np.maximum(ends - cuts, 2)
-    corner, inner, outer = sums[cuts - 1, ends - 1], sums[cuts - 1, cuts - 1], sums[ends - 1, ends - 1]
-    between, before, after = corner - inner, inner / 2, (outer - 2 * corner + inner) / 2
-    within = second / (first - 1) * before + first / (second - 1) * after
-    distances = np.where(ends - cuts >= SHORTEST, 2 * (between - within) / (first + second), -np.inf)
-    return SHORTEST + int(distances.argmax()) // ends.size
+    def _ratio(self, left: float) -> float:
+        return self.model.length * math.log(float((self.left * self.model.scale).min()) / left)

@@ -1,22 +1,22 @@
 """Operations over time: percentiles, rates and failures by window, and where they change for good."""
 
 import math
-import statistics
-from array import array
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from perftrace.analysis.bootstrap import WeightedSample
 from perftrace.analysis.change_points import MAX_LENGTH, MIN_LENGTH, change_points
 from perftrace.core.record import Record
 from perftrace.messages import Message
+from perftrace.sources.aggregates import RunTimes
 
 if TYPE_CHECKING:
-    from numpy import float64
+    from numpy import float64, intp
     from numpy.typing import NDArray
 
     Numbers = NDArray[float64]
+    Places = NDArray[intp]
 
 MOST = 60
 """How many windows there are at most if none is wished."""
@@ -30,6 +30,8 @@ _WINDOWS = (
     *(_DAY * number for number in (1, 2, 7)),
 )
 """Lengths to choose from, in seconds."""
+
+_SHARES = (0.5, 0.95)
 
 Metric = Literal["p50", "p95", "rate", "failures"]
 
@@ -92,38 +94,22 @@ class Trend:
     """By total time, largest first."""
 
 
-@dataclass
-class _Runs:
-    starts: "array[int]" = field(default_factory=lambda: array("q"))
-    lengths: "array[int]" = field(default_factory=lambda: array("q"))
-    weights: "array[float]" = field(default_factory=lambda: array("d"))
-    failed: "array[int]" = field(default_factory=lambda: array("b"))
-
-
-def trend(records: Iterable[Record], window: float | None = None) -> Trend:
+def trend(runs: Iterable[Record] | RunTimes, window: float | None = None) -> Trend:
     """Cut time into windows and look for lasting changes of each operation; needs numpy.
 
-    window: its length in seconds; by default the shortest round one of which there are at most `MOST`. Windows start at
-    multiples of their length. Changes are looked for in the logarithms of percentiles, in the square roots of rates and
-    in the arc sines of the roots of failures' shares, whose noise does not depend on their level; rates without those
-    of the first and the last window, which may be cut off. Raises ValueError if there would be
-    more than `MAX_LENGTH` windows. Runs without a time are left out.
+    runs: records, or the columns of some. window: its length in seconds; by default the shortest round one of which
+    there are at most `MOST`. Windows start at multiples of their length. Changes are looked for in the logarithms of
+    percentiles, in the square roots of rates and in the arc sines of the roots of failures' shares, whose noise does
+    not depend on their level; rates without those of the first and the last window, which may be cut off. An operation
+    of fewer than `MIN_LENGTH` runs shows none. Raises ValueError if there would be more than `MAX_LENGTH` windows. Runs
+    without a time are left out.
     """
-    operations: dict[str, _Runs] = {}
-    first, last = math.inf, -math.inf
-    for record in records:
-        if not record.start:  # its line has no time
-            continue
-        runs = operations.get(record.name)
-        if runs is None:
-            runs = operations[record.name] = _Runs()
-        runs.starts.append(record.start)
-        runs.lengths.append(max(0, record.duration_ns))
-        runs.weights.append(record.weight)
-        runs.failed.append(record.outcome in ("error", "abandoned"))
-        first, last = min(first, record.start), max(last, record.start)
-    if not operations:
+    if not isinstance(runs, RunTimes):
+        records, runs = runs, RunTimes()
+        runs.add_all(records)
+    if not runs.starts:
         return Trend(window or float(_WINDOWS[0]), [])
+    first, last = min(runs.starts), max(runs.starts)
     if window is None:
         window = next((one for one in map(float, _WINDOWS) if _count(first, last, one) <= MOST), None)
         if window is None:
@@ -131,61 +117,114 @@ def trend(records: Iterable[Record], window: float | None = None) -> Trend:
     count = _count(first, last, window)
     if count > MAX_LENGTH:
         raise ValueError(Message("too_many_windows", count=count, window=window, most=MAX_LENGTH))
-    start = math.floor(first / 1e9 / window)
-    by_time = sorted(operations, key=lambda name: (-sum(operations[name].lengths), name))
-    return Trend(window, [_operation(name, operations[name], start, count, window) for name in by_time])
+    cells = _Cells(runs, math.floor(first / 1e9 / window), count, window)
+    names = sorted(runs.names, key=lambda name: (-cells.totals[runs.names[name]], name))
+    return Trend(window, [cells.operation(name, runs.names[name]) for name in names])
 
 
 def _count(first: float, last: float, window: float) -> int:
     return math.floor(last / 1e9 / window) - math.floor(first / 1e9 / window) + 1
 
 
-def _operation(name: str, runs: _Runs, start: int, count: int, window: float) -> OperationTrend:
+class _Cells:
+    """Runs by operation and window: of all that have any, at once, as there may be thousands of operations."""
+
+    def __init__(self, runs: RunTimes, start: int, count: int, window: float) -> None:
+        import numpy as np
+
+        self._count, self._window = count, window
+        self._starts = [(start + number) * window for number in range(count)]
+        name, lengths = np.array(runs.which), np.maximum(np.array(runs.lengths), 0) / 1e9
+        weights, failed = np.array(runs.weights), np.array(runs.failed)
+        place = np.clip(np.floor(np.array(runs.starts) / 1e9 / window).astype(int) - start, 0, count - 1)
+        self.totals = np.bincount(name, lengths).tolist()
+        """Seconds of all runs of each operation."""
+        self._runs = np.bincount(name)
+        cell = name * count + place
+        order = np.lexsort((lengths, cell))
+        cell, lengths, weights, failed = cell[order], lengths[order], weights[order], failed[order]
+        first = np.flatnonzero(np.diff(cell, prepend=-1))
+        self._cells = cell[first]
+        self._ends = np.searchsorted(self._cells, np.arange(len(runs.names) + 1) * count)
+        """Which cells are those of an operation: from one of these up to the next."""
+        self._weights = np.add.reduceat(weights, first)
+        self._failures = np.add.reduceat(weights * failed, first) / self._weights
+        self._percentiles = _percentiles(lengths, weights, first)
+
+    def operation(self, name: str, which: int) -> OperationTrend:
+        """Return an operation over time."""
+        import numpy as np
+
+        mine = slice(self._ends[which], self._ends[which + 1])
+        places = self._cells[mine] - which * self._count
+        p50, p95 = self._percentiles[:, mine]
+        weights, failures = self._weights[mine], self._failures[mine]
+        rates = np.zeros(self._count)
+        rates[places] = weights / self._window
+        windows = [Window(start, 0, None, None, 0.0, None) for start in self._starts]
+        numbers = (places, weights, p50, p95, rates[places], failures)
+        for place, weight, *found in zip(*(one.tolist() for one in numbers), strict=True):
+            windows[place] = Window(self._starts[place], round(weight), *found)
+        changes: list[Change] = []
+        if self._runs[which] >= MIN_LENGTH:
+            inner = np.arange(1, self._count - 1)
+            changes += self._changes("p50", places, p50)
+            changes += self._changes("p95", places, p95)
+            changes += self._changes("rate", inner, rates[1:-1])
+            changes += self._changes("failures", places, failures)
+        return OperationTrend(name, windows, sorted(changes, key=lambda one: one.at), max(0, MIN_LENGTH - len(places)))
+
+    def _changes(self, metric: Metric, places: "Places", values: "Numbers") -> Iterator[Change]:
+        import numpy as np
+
+        found = change_points(_SCALES[metric](values))
+        ends = [0, *(change.place for change in found), len(values)]
+        for number, change in enumerate(found):
+            before, after = (float(np.median(values[ends[side] : ends[side + 1]])) for side in (number, number + 1))
+            if abs(after - before) >= MIN_CHANGE * (1.0 if metric == "failures" else min(before, after)):
+                yield Change(self._starts[places[change.place]], metric, before, after, change.p)
+
+
+def _percentiles(lengths: "Numbers", weights: "Numbers", first: "Places") -> "Numbers":
+    """Return p50 and p95 of each cell. lengths: ordered within each; first: where each begins."""
     import numpy as np
 
-    starts, lengths = np.array(runs.starts), np.array(runs.lengths) / 1e9
-    weights, failed = np.array(runs.weights), np.array(runs.failed)
-    which = np.clip(np.floor(starts / 1e9 / window).astype(int) - start, 0, count - 1)
-    order = np.argsort(which, kind="stable")
-    cuts = np.searchsorted(which[order], np.arange(count + 1))
-    windows = []
-    for number in range(count):
-        here = order[cuts[number] : cuts[number + 1]]
-        weight = float(weights[here].sum())
-        p50 = p95 = failures = None
-        if len(here):
-            p50, p95 = (
-                float(value) for value in WeightedSample(lengths[here], weights[here]).percentile(np.array([0.5, 0.95]))
-            )
-            failures = float((weights[here] * failed[here]).sum()) / weight
-        windows.append(Window((start + number) * window, round(weight), p50, p95, weight / window, failures))
-    changes = [
-        change for metric in _SCALES for change in _changes(metric, windows[1:-1] if metric == "rate" else windows)
-    ]
-    used = sum(one.count > 0 for one in windows)
-    return OperationTrend(name, windows, sorted(changes, key=lambda one: one.at), max(0, MIN_LENGTH - used))
+    counts = np.diff(first, append=len(lengths))
+    found = []
+    for share in _SHARES:
+        position = (counts - 1) * share
+        below = first + position.astype(int)
+        low, high = lengths[below], lengths[np.minimum(below + 1, first + counts - 1)]
+        found.append(low + (high - low) * (position % 1))
+    percentiles = np.array(found)
+    for cell in np.flatnonzero(np.logical_or.reduceat(weights != 1, first)):
+        here = slice(first[cell], first[cell] + counts[cell])
+        percentiles[:, cell] = WeightedSample(lengths[here], weights[here]).percentile(np.array(_SHARES))
+    return percentiles
 
 
-_SCALES: dict[Metric, Callable[[float], float]] = {
-    "p50": lambda value: math.log(max(value, 1e-9)),
-    "p95": lambda value: math.log(max(value, 1e-9)),
-    "rate": math.sqrt,
-    "failures": lambda value: math.asin(math.sqrt(min(value, 1.0))),
+def _logarithm(values: "Numbers") -> "Numbers":
+    import numpy as np
+
+    return np.asarray(np.log(np.maximum(values, 1e-9)))
+
+
+def _root(values: "Numbers") -> "Numbers":
+    import numpy as np
+
+    return np.asarray(np.sqrt(values))
+
+
+def _angle(values: "Numbers") -> "Numbers":
+    import numpy as np
+
+    return np.asarray(np.arcsin(np.sqrt(np.minimum(values, 1.0))))
+
+
+_SCALES: dict[Metric, Callable[["Numbers"], "Numbers"]] = {
+    "p50": _logarithm,
+    "p95": _logarithm,
+    "rate": _root,
+    "failures": _angle,
 }
 """What makes the noise of each metric independent of its level."""
-
-
-def _changes(metric: Metric, windows: list[Window]) -> list[Change]:
-    import numpy as np
-
-    known = [(one.start, value) for one in windows if (value := getattr(one, metric)) is not None]
-    values = [value for _, value in known]
-    found = change_points(np.array([_SCALES[metric](value) for value in values]))
-    ends = [0, *(change.place for change in found), len(values)]
-    changes = []
-    for number, change in enumerate(found):
-        levels = [statistics.median(values[ends[side] : ends[side + 1]]) for side in (number, number + 1)]
-        size = abs(levels[1] - levels[0])
-        if size >= MIN_CHANGE * (1.0 if metric == "failures" else min(levels)):
-            changes.append(Change(known[change.place][0], metric, levels[0], levels[1], change.p))
-    return changes

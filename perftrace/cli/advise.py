@@ -1,11 +1,17 @@
 """`perftrace advise SOURCE...`: what to change first."""
 
 import argparse
-import dataclasses
-import json
 
 from perftrace.analysis.advice import advise
-from perftrace.cli.common import add_sources, json_envelope, language_of, needs_numpy, open_source, report_read_errors
+from perftrace.cli.common import (
+    add_sources,
+    fields_of,
+    language_of,
+    needs_numpy,
+    open_source,
+    print_json,
+    report_read_errors,
+)
 from perftrace.cli.parser import Commands
 from perftrace.views.advice import advice_view, finding_text
 from perftrace.views.console import write
@@ -28,11 +34,10 @@ def run(options: argparse.Namespace) -> int:
         return status
     if options.json:
         findings = [
-            {**dataclasses.asdict(finding), "text": finding_text(finding, language_of(options, source))}
+            {**fields_of(finding), "text": finding_text(finding, language_of(options, source))}
             for finding in found.findings
         ]
-        data = {"count": found.count, "findings": findings, "unused": dataclasses.asdict(found.unused)}
-        print(json.dumps(json_envelope("advise", source.counters, **data), ensure_ascii=False))
+        print_json("advise", source.counters, count=found.count, findings=findings, unused=found.unused)
     else:
         write(advice_view(found, language_of(options, source)))
     return status

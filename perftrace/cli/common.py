@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib.util
+import json
 import os
 import sys
 import time
@@ -152,8 +153,13 @@ def language_of(options: argparse.Namespace, source: FileSource | None = None) -
     return found or "zh"
 
 
-def json_envelope(command: str, counters: ReadCounters, **found: Any) -> dict[str, Any]:
-    """Make what `--json` prints."""
+def fields_of(found: Any) -> dict[str, Any]:
+    """Return the fields of an answer, or of a part of one, and their values."""
+    return {name: getattr(found, name) for name in found.__dataclass_fields__}
+
+
+def print_json(command: str, counters: ReadCounters, **found: Any) -> None:
+    """Print an answer as data."""
     places = [
         {"file": file, "line": line, **({"text": text, "reason": reason} if reason else {})}
         for (file, line), (text, reason) in counters.misses()
@@ -166,7 +172,8 @@ def json_envelope(command: str, counters: ReadCounters, **found: Any) -> dict[st
         "newer": counters.newer,
         "skipped": counters.skipped,
     }
-    return {"v": 1, "command": command, "source": read, **found}
+    answer = {"v": 1, "command": command, "source": read, **found}
+    print(json.dumps(answer, ensure_ascii=False, default=fields_of))
 
 
 def _left_out(counters: ReadCounters) -> list[Message]:

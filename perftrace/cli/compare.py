@@ -3,12 +3,19 @@
 import argparse
 import contextlib
 import dataclasses
-import json
 from typing import get_args
 
 from perftrace.analysis.comparison import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.filters import RecordFilter, parse_group
-from perftrace.cli.common import complain, json_envelope, language_of, needs_numpy, open_source, report_read_errors
+from perftrace.cli.common import (
+    complain,
+    fields_of,
+    language_of,
+    needs_numpy,
+    open_source,
+    print_json,
+    report_read_errors,
+)
 from perftrace.cli.parser import Commands, argument
 from perftrace.messages import Message
 from perftrace.sources.base import ReadCounters
@@ -61,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         counters = ReadCounters()
         for source in told:
             counters.add(source.counters)
-        print(json.dumps(json_envelope("compare", counters, **dataclasses.asdict(found)), ensure_ascii=False))
+        print_json("compare", counters, **fields_of(found))
     else:
         write(compare_view(found, language_of(options, sources[0])))
     return status or int(any(operation.verdict in options.fail_on for operation in found.operations))

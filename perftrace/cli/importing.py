@@ -1,18 +1,17 @@
 """`perftrace import FILE... --to store:DIR`: other tools' traces, and logs, as records that are read fast."""
 
 import argparse
-import json
 from itertools import islice
 
 from perftrace.cli.common import (
     add_selection,
     add_sources,
     complain,
-    json_envelope,
     language_of,
     nothing_left,
     open_source,
     os_error,
+    print_json,
     report_read_errors,
     selection_of,
 )
@@ -68,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     if source.unfinished:
         complain(options, Message("unfinished", count=len(source.unfinished)), source)
     if options.json:
-        print(json.dumps(json_envelope("import", source.counters, records=count, to=path), ensure_ascii=False))
+        print_json("import", source.counters, records=count, to=path)
     else:
         print(TEXTS[language_of(options, source)].imported.format(count=count, path=escape(path)))
     return status

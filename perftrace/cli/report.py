@@ -1,8 +1,6 @@
 """`perftrace report FILE...`: where the time goes."""
 
 import argparse
-import dataclasses
-import json
 
 from perftrace.analysis.filters import RecordFilter
 from perftrace.analysis.fix_first import MAX_RECORDS
@@ -10,10 +8,11 @@ from perftrace.analysis.reports import ORDERS, SLOWEST, report
 from perftrace.cli.common import (
     add_selection,
     add_sources,
-    json_envelope,
+    fields_of,
     language_of,
     nothing_left,
     open_source,
+    print_json,
     report_read_errors,
     selection_of,
 )
@@ -47,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     if not found.operations:
         return status or nothing_left(options, source)
     if options.json:
-        print(json.dumps(json_envelope("report", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
+        print_json("report", source.counters, **fields_of(found))
     else:
         write(report_view(found, source.counters, language_of(options, source)))
     return status

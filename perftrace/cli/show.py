@@ -1,11 +1,10 @@
 """`perftrace show ID SOURCE...`: one trace as a waterfall, its critical path marked."""
 
 import argparse
-import json
 from typing import Any
 
 from perftrace.analysis.trace import TraceDetail, find
-from perftrace.cli.common import add_sources, complain, json_envelope, language_of, open_source, report_read_errors
+from perftrace.cli.common import add_sources, complain, language_of, open_source, print_json, report_read_errors
 from perftrace.cli.parser import Commands
 from perftrace.formats.line import escape
 from perftrace.messages import Message
@@ -36,11 +35,7 @@ def run(options: argparse.Namespace) -> int:
         gaps = [
             {"start": gap.start / 1e9, "duration": (gap.end - gap.start) / 1e9} for one in found for gap in one.gaps
         ]
-        print(
-            json.dumps(
-                json_envelope("show", source.counters, spans=spans, critical_path=path, gaps=gaps), ensure_ascii=False
-            )
-        )
+        print_json("show", source.counters, spans=spans, critical_path=path, gaps=gaps)
     else:
         write(paragraphs([waterfall_view(one, language_of(options, source))] for one in found))
     return status

@@ -1,17 +1,15 @@
 """`perftrace slowest SOURCE...`: the slowest runs, to be looked at with `show`."""
 
 import argparse
-import dataclasses
-import json
 
 from perftrace.analysis.reports import report
 from perftrace.cli.common import (
     add_selection,
     add_sources,
-    json_envelope,
     language_of,
     nothing_left,
     open_source,
+    print_json,
     report_read_errors,
     selection_of,
 )
@@ -47,8 +45,7 @@ def run(options: argparse.Namespace) -> int:
         return status or nothing_left(options, source)
     if source.counters.used:
         if options.json:
-            runs = [dataclasses.asdict(one) for one in found]
-            print(json.dumps(json_envelope("slowest", source.counters, slowest=runs), ensure_ascii=False))
+            print_json("slowest", source.counters, slowest=found)
         else:
             write(runs_table(found, language_of(options, source)))
     return status

@@ -1,8 +1,6 @@
 """`perftrace trend SOURCE...`: since when."""
 
 import argparse
-import dataclasses
-import json
 import re
 
 from perftrace.analysis.trends import trend
@@ -10,11 +8,12 @@ from perftrace.cli.common import (
     add_selection,
     add_sources,
     complain,
-    json_envelope,
+    fields_of,
     language_of,
     needs_numpy,
     nothing_left,
     open_source,
+    print_json,
     report_read_errors,
     selection_of,
 )
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if not found.operations:
         return status or nothing_left(options, source)
     if options.json:
-        print(json.dumps(json_envelope("trend", source.counters, **dataclasses.asdict(found)), ensure_ascii=False))
+        print_json("trend", source.counters, **fields_of(found))
     else:
         write(trend_view(found, language_of(options, source)))
     return status

@@ -1,17 +1,16 @@
 """`perftrace whatif OPERATION SOURCE...`: what becomes of an operation if a step of it is made faster."""
 
 import argparse
-import dataclasses
-import json
 
 from perftrace.analysis.predictions import whatif
 from perftrace.cli.common import (
     add_sources,
     complain,
-    json_envelope,
+    fields_of,
     language_of,
     needs_numpy,
     open_source,
+    print_json,
     report_read_errors,
 )
 from perftrace.cli.parser import Commands
@@ -42,13 +41,7 @@ def run(options: argparse.Namespace) -> int:
         return status or 1
     if options.json:
         assumption = TEXTS[language_of(options, source)].whatif.assumption
-        data = json_envelope(
-            "whatif",
-            source.counters,
-            assumption=assumption,
-            **dataclasses.asdict(found),
-        )
-        print(json.dumps(data, ensure_ascii=False))
+        print_json("whatif", source.counters, assumption=assumption, **fields_of(found))
     else:
         write(whatif_view(found, language_of(options, source)))
     return status

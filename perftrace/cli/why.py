@@ -2,17 +2,16 @@
 
 import argparse
 import contextlib
-import dataclasses
-import json
 
 from perftrace.analysis.tails import TAIL, TYPICAL, why
 from perftrace.cli.common import (
     add_sources,
     complain,
-    json_envelope,
+    fields_of,
     language_of,
     needs_numpy,
     open_source,
+    print_json,
     report_read_errors,
 )
 from perftrace.cli.parser import Commands, argument
@@ -44,13 +43,8 @@ def run(options: argparse.Namespace) -> int:
         complain(options, Message("no_operation", name=escape(options.operation)), source)
         return status or 1
     if options.json:
-        data = json_envelope(
-            "why",
-            source.counters,
-            sentence=why_sentence(found, language_of(options, source)),
-            **dataclasses.asdict(found),
-        )
-        print(json.dumps(data, ensure_ascii=False))
+        sentence = why_sentence(found, language_of(options, source))
+        print_json("why", source.counters, sentence=sentence, **fields_of(found))
     else:
         write(why_view(found, language_of(options, source)))
     return status

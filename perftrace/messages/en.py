@@ -187,7 +187,7 @@ TEXTS = Texts(
             "whatif": "Replays each run of an operation with each of its steps 25, 50 and 100 % faster, and "
             "ranks the steps by the time that all runs together would save. Exit status 1 if the "
             "operation is not in the source.",
-            "trend": "Cuts time into windows and looks for lasting changes (E-divisive, held against "
+            "trend": "Cuts time into windows and looks for lasting changes (by likelihood ratios, held against "
             "autocorrelated noise) of each operation's p50, p95, rate and failures.",
             "compare": "Compares the medians of each operation and segment, with intervals at 95 % from a block "
             "bootstrap. A and B are sources or, with --in, two periods (2026-11-01..2026-11-02, 2h..)"

@@ -5,10 +5,10 @@ import operator
 import sys
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 
 if TYPE_CHECKING:
     from numpy import int64
@@ -58,6 +58,40 @@ class StoreAggregates(NamedTuple):
     step: int
     other_roots: int
     """How many traces there are besides, by their roots."""
+
+
+class RunTimes:
+    """When finished runs started and how long they took, in columns: for trends of millions."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {}
+        """The operations, and what `which` says of each."""
+        self.which: array[int] = array("q")
+        self.starts: array[int] = array("q")
+        """Unix nanoseconds."""
+        self.lengths: array[int] = array("q")
+        """Nanoseconds."""
+        self.weights: array[float] = array("d")
+        self.failed: array[int] = array("b")
+        """1 for the outcomes `error` and `abandoned`."""
+        self._seen: set[int] = set()
+
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Add runs, each once; those without a time are left out."""
+        for record in records:
+            if not record.start:  # its line has no time
+                continue
+            trace, span, _ = ids_of(record)
+            if trace:
+                identity = hash((trace, span, record.name, record.start))
+                if identity in self._seen:
+                    continue
+                self._seen.add(identity)
+            self.which.append(self.names.setdefault(record.name, len(self.names)))
+            self.starts.append(record.start)
+            self.lengths.append(record.duration_ns)
+            self.weights.append(record.weight)
+            self.failed.append(record.outcome in ("error", "abandoned"))
 
 
 class RunAggregates:

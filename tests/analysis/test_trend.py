@@ -1,5 +1,6 @@
 """Trends: published change points found, none cried in noise, planted ones with size and date."""
 
+import itertools
 import json
 import math
 
@@ -9,6 +10,7 @@ import pytest
 from perftrace.analysis.change_points import change_points
 from perftrace.analysis.trends import trend
 from perftrace.cli import main
+from perftrace.sources.aggregates import RunTimes
 from perftrace.views.trend import sparkline
 from tests.analysis.test_compare import noise, write
 from tests.analysis.test_critical_path import run
@@ -56,6 +58,63 @@ def test_a_planted_change_is_found_within_a_window(correlation, size):
         series = noise(generator, 30, correlation)
         series[18:] += size
         assert any(abs(change.place - 18) <= 1 for change in change_points(series))
+
+
+def bot_with_load(generator, correlation, levels):
+    """Make an hour of runs, sixty a minute, whose times follow a load that lasts, and a level for each minute."""
+    load = 0.03 * noise(generator, 60, correlation)
+    minutes = np.sort(generator.uniform(0, 60, generator.poisson(60 * 60)))
+    lengths = 5e7 * np.exp((load + np.log(levels))[minutes.astype(int)] + 0.4 * generator.standard_normal(len(minutes)))
+    runs = RunTimes()
+    runs.names["photo"] = 0
+    runs.starts.extend((1_757_448_000_000_000_000 + minutes * 6e10).astype(int).tolist())
+    runs.lengths.extend(lengths.astype(int).tolist())
+    runs.which.extend([0] * len(minutes))
+    runs.weights.extend([1.0] * len(minutes))
+    runs.failed.extend([0] * len(minutes))
+    return runs
+
+
+@pytest.mark.statistics
+def test_changes_of_a_quarter_and_more_are_found_those_that_go_back_too():
+    """Of 18, whether they last, a quarter of an hour or eight minutes: 17 within a window, at both of their ends."""
+    generator = np.random.default_rng(1)
+    found = 0
+    for correlation, size, (start, end) in 3 * list(
+        itertools.product((0.0, 0.8), (1.25, 1.5, 2.0), ((30, 60), (20, 35), (25, 33)))
+    ):
+        levels = [size if start <= minute < end else 1.0 for minute in range(60)]
+        told = changes(trend(bot_with_load(generator, correlation, levels), 60))
+        places = [at for metric, at in told if metric == "p50"]
+        found += all(any(abs(place - at) <= 1 for place in places) for at in (start, end) if at < 60)
+    assert found >= 3 * 17
+
+
+@pytest.mark.statistics
+def test_no_change_is_cried_where_there_is_none():
+    """In any metric, of 40 hours: in one at most."""
+    generator = np.random.default_rng(2)
+    alarms = 0
+    for correlation in 40 * (0.0, 0.3, 0.6):
+        alarms += bool(changes(trend(bot_with_load(generator, correlation, [1.0] * 60), 60)))
+    assert alarms <= 3
+
+
+def test_an_operation_of_few_runs_shows_no_change_and_costs_nothing():
+    """One run in each of the last windows is no change of its rate, though all others have none."""
+    records = [
+        run("a", n, at * 1000, at * 1000 + 5).replace(trace_id=trace_id(n)) for n, at in enumerate(range(400, 409), 1)
+    ]
+    records += [run("b", n, n * 1000, n * 1000 + 5).replace(trace_id=trace_id(n)) for n in range(10, 420)]
+    found = {one.name: one for one in trend(records, 10).operations}
+    assert found["a"].changes == []
+    assert [window.count for window in found["a"].windows if window.count] == [9]
+
+
+def test_a_run_that_is_there_twice_counts_once():
+    """As in every command."""
+    records = bot(3, lambda _: 50)
+    assert trend([*records, *records[:10]]) == trend(records)
 
 
 def test_what_has_no_noise_at_all():
