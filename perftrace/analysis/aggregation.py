@@ -3,11 +3,11 @@
 import heapq
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from perftrace.analysis.filters import value_of
+from perftrace.analysis.filters import EVERY_RECORD, RecordFilter, value_of
 from perftrace.analysis.segments import segments_of
 from perftrace.core.record import Record, ids_of
 from perftrace.core.values import END
@@ -58,11 +58,12 @@ class Tally:
     """Adds up records as they come.
 
     by: what runs are grouped by, as `perftrace.analysis.filters.value_of` has it. slowest: how many of the slowest
-    runs are kept.
+    runs are kept. selection: which are counted; what those called is looked at, too.
     """
 
-    def __init__(self, by: str | None = None, slowest: int = 0) -> None:
+    def __init__(self, by: str | None = None, slowest: int = 0, selection: RecordFilter = EVERY_RECORD) -> None:
         self.by = by
+        self._matches = None if selection == EVERY_RECORD else selection.matches
         self.operations: dict[Group, dict[float, OperationStats]] = {}
         self.duplicates: int = 0
         self._groups: Counter[str] = Counter()
@@ -76,7 +77,7 @@ class Tally:
     def add(self, records: Iterable[Record]) -> None:
         """Count finished runs; one with the id of another is a duplicate and not counted."""
         operations, longest, by = self.operations, self._longest, self.by
-        for record in records:
+        for record in records if self._matches is None else self._chosen(records, self._matches):
             trace, span, parent = ids_of(record)
             if trace:
                 identity = hash((trace, span, record.name, record.start))
@@ -111,6 +112,14 @@ class Tally:
                 heapq.heappush(longest, (duration, -self._number, record))
             elif longest and duration > longest[0][0]:
                 heapq.heapreplace(longest, (duration, -self._number, record))
+
+    def _chosen(self, records: Iterable[Record], matches: Callable[[Record], bool]) -> Iterator[Record]:
+        """Return those that are counted; note of the others when they ran, for their callers."""
+        for record in records:
+            if matches(record):
+                yield record
+            elif record.trace_id:
+                self._count_children(record, None, ids_of(record))
 
     def add_aggregates(self, aggregates: RunAggregates) -> None:
         """Count runs that the reading of a log has counted."""
@@ -182,20 +191,22 @@ class Tally:
             self._groups[record.name] += 1
         return value
 
-    def _count_children(self, record: Record, samples: OperationStats, ids: tuple[int, int, int | None]) -> None:
-        """Note when a run ran, for itself and its caller, whichever of the two is read first."""
+    def _count_children(self, record: Record, samples: OperationStats | None, ids: tuple[int, int, int | None]) -> None:
+        """Note when a run ran, for itself, if it is counted, and its caller, whichever of the two is read first."""
         trace, span, parent = ids
         if not trace:
-            samples.is_placed = False
+            if samples is not None:
+                samples.is_placed = False
             return
         # Imported traces have no monotonic time.
         start = record.start_mono or record.start
         end = start + record.duration_ns
         process = record.process or record.pid
-        place = (process, trace, span)
-        call = self._callers.pop(place, None) or _Calls()
-        call.runs.append((samples, start, end))
-        self._remember(place, call)
+        if samples is not None:
+            place = (process, trace, span)
+            call = self._callers.pop(place, None) or _Calls()
+            call.runs.append((samples, start, end))
+            self._remember(place, call)
         if parent is not None:
             place = (process, trace, parent)
             call = self._callers.get(place) or _Calls()

@@ -2,11 +2,12 @@
 
 import re
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from perftrace.core.record import Record
+from perftrace.core.record import Record, ids_of
 from perftrace.messages import Message
 from perftrace.sources.base import Reading
 
@@ -40,10 +41,11 @@ class RecordFilter:
         """Return those that count."""
         return filter(self.matches, records) if self != RecordFilter() else iter(records)
 
-    def filter_reading(self, reading: Reading[Iterable[Record]]) -> Reading[Iterable[Record]]:
-        """Return a reading with those that count, finished or not; its aggregates, which have no records, stay."""
-        records, unfinished = self.filter(reading.records), self.filter(reading.unfinished)
-        return Reading(records, unfinished, reading.counters, reading.aggregates)
+    def within(self, since: float | None, until: float | None) -> "RecordFilter":
+        """Return a filter for those of them that start in a period, too."""
+        starts = [limit for limit in (self.since, since) if limit is not None]
+        ends = [limit for limit in (self.until, until) if limit is not None]
+        return replace(self, since=max(starts, default=None), until=min(ends, default=None))
 
     def matches(self, record: Record) -> bool:
         """Report whether a record counts."""
@@ -53,6 +55,46 @@ class RecordFilter:
             and (self.until is None or record.start < self.until * 1e9)
             and all(value_of(record, name) == value for name, value in self.where)
         )
+
+
+EVERY_RECORD = RecordFilter()
+
+
+class Period:
+    """Runs that start in a period, and how many of them it cuts off from their callers.
+
+    since, until: Unix seconds, None for no bound; a run that starts at the second does not count.
+    """
+
+    def __init__(self, since: float | None = None, until: float | None = None) -> None:
+        self._filter = RecordFilter(since=since, until=until)
+        self._outside: set[int] = set()
+        self._callers: array[int] = array("q")
+
+    def filter(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Return those that count."""
+        return self._watched(records) if self._filter != EVERY_RECORD else iter(records)
+
+    def filter_reading(self, reading: Reading[Iterable[Record]]) -> Reading[Iterable[Record]]:
+        """Return a reading with those that count, finished or not; its aggregates, which have no records, stay."""
+        unfinished = self._filter.filter(reading.unfinished)
+        return Reading(self.filter(reading.records), unfinished, reading.counters, reading.aggregates)
+
+    @property
+    def cut_off(self) -> int:
+        """How many of those that were given have a caller in the source that was not."""
+        return sum(caller in self._outside for caller in self._callers)
+
+    def _watched(self, records: Iterable[Record]) -> Iterator[Record]:
+        matches = self._filter.matches
+        for record in records:
+            trace, span, parent = ids_of(record)
+            if matches(record):
+                if trace and parent is not None:
+                    self._callers.append(hash((trace, parent)))
+                yield record
+            elif trace:
+                self._outside.add(hash((trace, span)))
 
 
 def value_of(record: Record, name: str) -> str | None:

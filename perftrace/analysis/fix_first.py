@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from perftrace.analysis.critical_path import critical_path
+from perftrace.analysis.filters import EVERY_RECORD, RecordFilter
 from perftrace.analysis.trees import Forest
 from perftrace.core.record import Record, ids_of
 from perftrace.sources.aggregates import StoreAggregates
@@ -120,12 +121,12 @@ class TraceCollector:
         return None if self.step == 1 or not kept else TraceSample(kept, self._roots)
 
 
-def fix_first(collector: TraceCollector) -> FixFirst | None:
+def fix_first(collector: TraceCollector, selection: RecordFilter = EVERY_RECORD) -> FixFirst | None:
     """Choose the segment with the most own time on the critical paths of its traces; None where there is none.
 
     Calls of other services are their caller's own time: what one can mend is where they are made. A child that nobody
-    waited for has a path of its own. Never first: the wait in a queue, cancelled runs. Of traces that were chosen by
-    chance, times and counts stand for all.
+    waited for has a path of its own. selection: whose segments are looked at. Never first: the wait in a queue,
+    cancelled runs. Of traces that were chosen by chance, times and counts stand for all.
     """
     own: Counter[tuple[str, str]] = Counter()
     runs: Counter[tuple[str, str]] = Counter()
@@ -137,6 +138,8 @@ def fix_first(collector: TraceCollector) -> FixFirst | None:
             continue
         seen = set()
         for piece in critical_path(node):
+            if not selection.matches(piece.node.record):
+                continue
             weight = piece.node.record.weight
             length = piece.self_ns * weight
             whole += length

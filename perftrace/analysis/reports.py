@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from perftrace.analysis.aggregation import OperationStats, Tally
+from perftrace.analysis.filters import EVERY_RECORD, RecordFilter
 from perftrace.analysis.fix_first import WAITS, FixFirst, TraceCollector, fix_first
 from perftrace.analysis.percentiles import WeightedValues
 from perftrace.analysis.segments import segments_of
@@ -146,23 +147,30 @@ ORDERS: dict[str, Callable[[OperationReport], tuple[float, str, str]]] = {
 
 
 def report(
-    reading: Reading[Iterable[Record]], *, slowest: int = SLOWEST, by: str | None = None, order: str = "total"
+    reading: Reading[Iterable[Record]],
+    *,
+    slowest: int = SLOWEST,
+    by: str | None = None,
+    order: str = "total",
+    selection: RecordFilter = EVERY_RECORD,
 ) -> Report:
     """Sum up what a source gave.
 
     reading: its records are read once, in any order; the rest of it afterwards, so that a source may fill it meanwhile.
     A record that sampling kept stands for as many runs as it weighs: in counts, totals and percentiles. slowest: how
     many runs are listed. by: what the runs of an operation are grouped by: an attribute, a key, `outcome` ...; see
-    `value_of` in `perftrace.analysis.filters`. order: one of `ORDERS`.
+    `value_of` in `perftrace.analysis.filters`. order: one of `ORDERS`. selection: which runs are reported, of those
+    that were not counted in place of being given; what they called is not their own time, whether it is reported or
+    not.
     """
-    tally, traces = Tally(by, slowest), TraceCollector()
+    tally, traces = Tally(by, slowest, selection), TraceCollector()
     tally.add(traces.watch(reading.records))
     if reading.aggregates is not None:
         tally.add_aggregates(reading.aggregates)
         for counts in reading.aggregates.counts:
             traces.add_store(counts)
     tally.settle()
-    never_ended = list(reading.unfinished)
+    never_ended = list(selection.filter(reading.unfinished))
     for record in never_ended:
         tally.add_unfinished(record)
     operations = [_operation(*group, by_weight) for group, by_weight in tally.operations.items()]
@@ -173,7 +181,7 @@ def report(
         [_run(record) for record in tally.longest()],
         [NeverEnded(r.operation_id, r.name, r.checkpoints[-1][0] if r.checkpoints else None) for r in never_ended],
         tally.duplicates,
-        fix_first(traces) or _longest_stretch(operations),
+        fix_first(traces, selection) or _longest_stretch(operations),
     )
 
 

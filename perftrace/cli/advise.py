@@ -4,11 +4,13 @@ import argparse
 
 from perftrace.analysis.advice import advise
 from perftrace.cli.common import (
+    add_period,
     add_sources,
     fields_of,
     language_of,
     needs_numpy,
     open_source,
+    period_of,
     print_json,
     report_read_errors,
 )
@@ -21,15 +23,16 @@ def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
     parser = commands.add("advise", run)
     add_sources(parser, commands)
+    add_period(parser, commands)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy(options):
         return 2
-    source = open_source(options)
-    found = advise(source)
-    status = report_read_errors(options, source)
+    source, period = open_source(options), period_of(options)
+    found = advise(period.filter(source))
+    status = report_read_errors(options, source, cut_off=period.cut_off)
     if not source.counters.used:
         return status
     if options.json:

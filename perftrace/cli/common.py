@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from perftrace.analysis.filters import RecordFilter, parse_condition, parse_time
+from perftrace.analysis.filters import Period, RecordFilter, parse_condition, parse_time
 from perftrace.cli.parser import Commands, Parser, argument
 from perftrace.formats.line import escape
 from perftrace.messages import Language, Message, in_language
-from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.aggregates import RunAggregates, RunTimes, Selection
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.files import FileSource
 
@@ -29,19 +29,35 @@ def add_sources(parser: Parser, commands: Commands) -> None:
     parser.option("files", nargs="+", metavar="FILE", help=commands.words.files)
 
 
+def add_period(parser: Parser, commands: Commands) -> None:
+    """Add the options that select a period."""
+    time_of = argument(parse_time, commands.language)
+    parser.option("--since", type=time_of, metavar="TIME", help=commands.words.since)
+    parser.option("--until", type=time_of, metavar="TIME", help=commands.words.until)
+
+
 def add_selection(parser: Parser, commands: Commands) -> None:
     """Add the options that select a part of the sources."""
     words = commands.words
-    time_of, condition_of = argument(parse_time, commands.language), argument(parse_condition, commands.language)
+    condition_of = argument(parse_condition, commands.language)
     parser.option("--operation", metavar="NAME", help=words.operation)
-    parser.option("--since", type=time_of, metavar="TIME", help=words.since)
-    parser.option("--until", type=time_of, metavar="TIME", help=words.until)
+    add_period(parser, commands)
     parser.option("--where", type=condition_of, action="append", default=[], metavar="NAME=VALUE", help=words.where)
+
+
+def period_of(options: argparse.Namespace) -> Period:
+    """Return the period that the options select."""
+    return Period(options.since, options.until)
 
 
 def selection_of(options: argparse.Namespace) -> RecordFilter:
     """Return what the options select."""
     return RecordFilter(options.operation, options.since, options.until, tuple(options.where))
+
+
+def store_selection_of(options: argparse.Namespace) -> Selection | None:
+    """Return what the options select of stores; None where they ask for more than counting can tell."""
+    return None if options.where else Selection(options.operation, options.since, options.until)
 
 
 def complain(options: argparse.Namespace, found: object, source: FileSource | None = None) -> None:
@@ -56,7 +72,7 @@ def nothing_left(options: argparse.Namespace, source: FileSource) -> int:
 
 
 def open_source(
-    options: argparse.Namespace, files: Sequence[str] | None = None, aggregates: RunAggregates | None = None
+    options: argparse.Namespace, files: Sequence[str] | None = None, aggregates: RunAggregates | RunTimes | None = None
 ) -> FileSource:
     """Open what a command names; where reading takes long, a terminal shows how far it is.
 
@@ -115,10 +131,13 @@ class _Progress:
             self._progress.stop()
 
 
-def report_read_errors(options: argparse.Namespace, source: FileSource, files: Sequence[str] | None = None) -> int:
+def report_read_errors(
+    options: argparse.Namespace, source: FileSource, files: Sequence[str] | None = None, cut_off: int = 0
+) -> int:
     """Report on standard error what could not be read; return the exit status, 2 where that is anything or all.
 
-    Call it when the source has been read. files: in place of the command's own.
+    Call it when the source has been read. files: in place of the command's own. cut_off: how many runs have a caller
+    outside of the period.
     """
     if isinstance(source.on_progress, _Progress):
         source.on_progress.stop()
@@ -129,6 +148,8 @@ def report_read_errors(options: argparse.Namespace, source: FileSource, files: S
         complain(options, untimed, source)
     for note in _left_out(source.counters):
         complain(options, note, source)
+    if cut_off:
+        complain(options, Message("cut_off", count=cut_off), source)
     counters = source.counters
     if not counters.used and not source.errors:
         complain(options, _nothing(options.files if files is None else files, counters), source)

@@ -8,6 +8,7 @@ from typing import get_args
 from perftrace.analysis.comparison import MIN_CHANGE, MIN_SECONDS, Verdict, compare
 from perftrace.analysis.filters import RecordFilter, parse_group
 from perftrace.cli.common import (
+    add_period,
     complain,
     fields_of,
     language_of,
@@ -33,6 +34,7 @@ def add_to(commands: Commands) -> None:
     parser.option("b", metavar="B", help=words.after)
     parser.option("--in", dest="files", nargs="+", metavar="SOURCE", help=words.within)
     parser.option("--operation", metavar="NAME", help=words.operation)
+    add_period(parser, commands)
     verdicts = words.fail_on.format(verdicts=", ".join(get_args(Verdict)))
     parser.option("--fail-on", action="append", default=[], choices=get_args(Verdict), metavar="VERDICT", help=verdicts)
     for name, default, unit in (("--min-change", percent, "PERCENT"), ("--min-ms", milliseconds, "MS")):
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     files = (options.files, options.files) if options.files else ([options.a], [options.b])
     sources = [open_source(options, paths) for paths in files]
     chosen = [
-        dataclasses.replace(selection, operation=options.operation).filter(source)
+        dataclasses.replace(selection.within(options.since, options.until), operation=options.operation).filter(source)
         for selection, source in zip(selections, sources, strict=True)
     ]
     found = compare(*chosen, min_change=options.min_change / 100, min_seconds=options.min_ms / 1000)

@@ -2,7 +2,6 @@
 
 import argparse
 
-from perftrace.analysis.filters import RecordFilter
 from perftrace.analysis.fix_first import MAX_RECORDS
 from perftrace.analysis.reports import ORDERS, SLOWEST, report
 from perftrace.cli.common import (
@@ -12,9 +11,11 @@ from perftrace.cli.common import (
     language_of,
     nothing_left,
     open_source,
+    period_of,
     print_json,
     report_read_errors,
     selection_of,
+    store_selection_of,
 )
 from perftrace.cli.parser import Commands
 from perftrace.sources.aggregates import RunAggregates
@@ -35,12 +36,14 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    selection = selection_of(options)
     # To look at single runs takes records.
-    aggregates = RunAggregates(SLOWEST, MAX_RECORDS) if selection == RecordFilter() and options.by is None else None
-    source = open_source(options, aggregates=aggregates)
-    found = report(selection.filter_reading(source.reading()), by=options.by, order=options.sort)
-    status = report_read_errors(options, source)
+    wanted = None if options.by else store_selection_of(options)
+    aggregates = None if wanted is None else RunAggregates(SLOWEST, MAX_RECORDS, wanted)
+    source, period = open_source(options, aggregates=aggregates), period_of(options)
+    reading = period.filter_reading(source.reading())
+    found = report(reading, by=options.by, order=options.sort, selection=selection_of(options))
+    counted = 0 if aggregates is None else sum(one.cut_off for one in aggregates.counts)
+    status = report_read_errors(options, source, cut_off=period.cut_off + counted)
     if not source.counters.used:
         return status
     if not found.operations:

@@ -4,7 +4,16 @@ import argparse
 from typing import Any
 
 from perftrace.analysis.trace import TraceDetail, find
-from perftrace.cli.common import add_sources, complain, language_of, open_source, print_json, report_read_errors
+from perftrace.cli.common import (
+    add_period,
+    add_sources,
+    complain,
+    language_of,
+    open_source,
+    period_of,
+    print_json,
+    report_read_errors,
+)
 from perftrace.cli.parser import Commands
 from perftrace.formats.line import escape
 from perftrace.messages import Message
@@ -17,13 +26,14 @@ def add_to(commands: Commands) -> None:
     parser = commands.add("show", run)
     parser.option("id", metavar="ID", help=commands.words.id)
     add_sources(parser, commands)
+    add_period(parser, commands)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = open_source(options)
-    found = find(source, options.id)
-    status = report_read_errors(options, source)
+    source, period = open_source(options), period_of(options)
+    found = find(period.filter(source), options.id)
+    status = report_read_errors(options, source, cut_off=period.cut_off)
     if not source.counters.used:
         return status
     if not found:

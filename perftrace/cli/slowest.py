@@ -12,9 +12,11 @@ from perftrace.cli.common import (
     print_json,
     report_read_errors,
     selection_of,
+    store_selection_of,
 )
 from perftrace.cli.parser import Commands, argument
 from perftrace.messages import Message
+from perftrace.sources.aggregates import RunAggregates
 from perftrace.views.console import write
 from perftrace.views.report import runs_table
 
@@ -38,8 +40,10 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    source = open_source(options)
-    found = report(selection_of(options).filter_reading(source.reading()), slowest=options.count).slowest
+    wanted = store_selection_of(options)
+    aggregates = None if wanted is None else RunAggregates(options.count, 0, wanted, is_slowest_only=True)
+    source = open_source(options, aggregates=aggregates)
+    found = report(source.reading(), slowest=options.count, selection=selection_of(options)).slowest
     status = report_read_errors(options, source)
     if source.counters.used and not found:
         return status or nothing_left(options, source)

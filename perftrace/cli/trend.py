@@ -16,9 +16,11 @@ from perftrace.cli.common import (
     print_json,
     report_read_errors,
     selection_of,
+    store_selection_of,
 )
 from perftrace.cli.parser import Commands, argument
 from perftrace.messages import Message
+from perftrace.sources.aggregates import RunTimes
 from perftrace.views.console import write
 from perftrace.views.trend import trend_view
 
@@ -38,9 +40,12 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy(options):
         return 2
-    source = open_source(options)
+    wanted = store_selection_of(options)
+    runs = RunTimes() if wanted is None else RunTimes(wanted)
+    source = open_source(options, aggregates=None if wanted is None else runs)
+    runs.add_all(selection_of(options).filter(source))
     try:
-        found = trend(selection_of(options).filter(source), options.window)
+        found = trend(runs, options.window)
     except ValueError as error:
         complain(options, error)
         return 2

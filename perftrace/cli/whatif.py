@@ -4,12 +4,14 @@ import argparse
 
 from perftrace.analysis.predictions import whatif
 from perftrace.cli.common import (
+    add_period,
     add_sources,
     complain,
     fields_of,
     language_of,
     needs_numpy,
     open_source,
+    period_of,
     print_json,
     report_read_errors,
 )
@@ -25,15 +27,16 @@ def add_to(commands: Commands) -> None:
     parser = commands.add("whatif", run)
     parser.option("operation", metavar="OPERATION", help=commands.words.name)
     add_sources(parser, commands)
+    add_period(parser, commands)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy(options):
         return 2
-    source = open_source(options)
-    found = whatif(source, options.operation)
-    status = report_read_errors(options, source)
+    source, period = open_source(options), period_of(options)
+    found = whatif(period.filter(source), options.operation)
+    status = report_read_errors(options, source, cut_off=period.cut_off)
     if not source.counters.used:
         return status
     if not found.count:

@@ -5,12 +5,14 @@ import contextlib
 
 from perftrace.analysis.tails import TAIL, TYPICAL, why
 from perftrace.cli.common import (
+    add_period,
     add_sources,
     complain,
     fields_of,
     language_of,
     needs_numpy,
     open_source,
+    period_of,
     print_json,
     report_read_errors,
 )
@@ -26,6 +28,7 @@ def add_to(commands: Commands) -> None:
     parser = commands.add("why", run)
     parser.option("operation", metavar="OPERATION", help=commands.words.name)
     add_sources(parser, commands)
+    add_period(parser, commands)
     tail = argument(_tail, commands.language)
     parser.option("--tail", type=tail, default=TAIL, metavar="P", help=commands.words.tail.format(default=TAIL))
 
@@ -34,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not needs_numpy(options):
         return 2
-    source = open_source(options)
-    found = why(source, options.operation, options.tail)
-    status = report_read_errors(options, source)
+    source, period = open_source(options), period_of(options)
+    found = why(period.filter(source), options.operation, options.tail)
+    status = report_read_errors(options, source, cut_off=period.cut_off)
     if not source.counters.used:
         return status
     if not found.count:

@@ -120,6 +120,7 @@ TEXTS = Texts(
         newer_lines="{count} lines were written by a newer perftrace; upgrade to read them",
         passed_over="passed over, as they hold no records: {names}",
         passed_over_more="passed over, as they hold no records: {names} and {more} more",
+        cut_off="{count} runs have a caller outside of the period: they stand there without it",
         untimed="{count} of {of} runs have no time: their lines tell none",
         unfinished="{count} runs that never ended are left out",
     ),

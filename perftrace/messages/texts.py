@@ -94,6 +94,7 @@ class ErrorTexts(NamedTuple):
     passed_over_more: str
     unfinished: str
     untimed: str
+    cut_off: str
 
 
 class HelpTexts(NamedTuple):

@@ -22,6 +22,20 @@ _OFTEN = 1_000
 """After how many runs it is looked how many there are."""
 
 
+class Selection(NamedTuple):
+    """Which runs are wanted, as far as a store's Parquet files are asked for them."""
+
+    operation: str | None = None
+    """The only name; None for any. What these runs called is looked at, too."""
+    since: float | None = None
+    """Unix seconds; a run counts by its start."""
+    until: float | None = None
+    """The same; a run that starts then does not count."""
+
+
+EVERYTHING = Selection()
+
+
 class RunGroup(NamedTuple):
     """Runs of one operation, weight and shape."""
 
@@ -58,12 +72,18 @@ class StoreAggregates(NamedTuple):
     step: int
     other_roots: int
     """How many traces there are besides, by their roots."""
+    cut_off: int
+    """How many runs have a caller that was not asked for."""
 
 
 class RunTimes:
-    """When finished runs started and how long they took, in columns: for trends of millions."""
+    """When finished runs started and how long they took, in columns: for trends of millions.
 
-    def __init__(self) -> None:
+    selection: which are taken from stores, whose Parquet files are not read record by record.
+    """
+
+    def __init__(self, selection: Selection = EVERYTHING) -> None:
+        self.selection = selection
         self.names: dict[str, int] = {}
         """The operations, and what `which` says of each."""
         self.which: array[int] = array("q")
@@ -100,7 +120,13 @@ class RunAggregates:
     A log rounds to milliseconds, so that a million durations are a few thousand different ones.
     """
 
-    def __init__(self, slowest: int = 0, sample: int = 0) -> None:
+    def __init__(
+        self, slowest: int = 0, sample: int = 0, selection: Selection = EVERYTHING, *, is_slowest_only: bool = False
+    ) -> None:
+        self.selection = selection
+        """Which runs are wanted; logs are counted only where all are."""
+        self.is_slowest_only = is_slowest_only
+        """Whether nothing else is wanted of stores."""
         self.slowest = slowest
         """How many of the slowest runs are kept as records."""
         self.sample = sample

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from perftrace.core.record import Record
 from perftrace.messages import Message
-from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.aggregates import RunAggregates, RunTimes
 from perftrace.sources.base import Source
-from perftrace.sources.parquet_aggregates import aggregate_runs
+from perftrace.sources.parquet_aggregates import aggregate_runs, read_times
 from perftrace.store import parquet
 from perftrace.store.folder import LINES, PARQUET, TraceFile, contents
 
 
 def read_directory(
-    folder: str, source: Source, read_lines: Callable[[str], Iterator[Record]], aggregates: RunAggregates | None = None
+    folder: str,
+    source: Source,
+    read_lines: Callable[[str], Iterator[Record]],
+    aggregates: RunAggregates | RunTimes | None = None,
 ) -> Iterator[Record]:
     """Return the records of all files, while bots write and others compact or prune: each once.
 
@@ -49,7 +52,7 @@ def read_directory(
             source.errors.append(Message("in_place", place=path, error=error))
 
 
-def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates) -> set[Path]:
+def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates | RunTimes) -> set[Path]:
     """Count the Parquet files that a store's writer named, in which each record is once; return those counted.
 
     Where that fails, for a damaged file or without numpy, reading them one by one says more.
@@ -59,13 +62,17 @@ def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates
         return set()
     try:
         beside = [file for file in files if file.is_lines]
-        counts = aggregate_runs(own, aggregates.slowest, aggregates.sample, beside)
+        if isinstance(aggregates, RunTimes):
+            rows = read_times(own, aggregates, beside)
+        else:
+            counts = aggregate_runs(own, aggregates, beside)
+            aggregates.counts.append(counts)
+            source.unfinished += counts.unfinished
+            rows = counts.rows
     except (OSError, ValueError, ImportError):
         return set()
-    aggregates.counts.append(counts)
-    source.counters.lines += counts.rows
-    source.counters.used += counts.rows
-    source.unfinished += counts.unfinished
+    source.counters.lines += rows
+    source.counters.used += rows
     return {file.path for file in own}
 
 

@@ -19,7 +19,7 @@ from perftrace.formats.languages import language_of_log
 from perftrace.formats.line import parse
 from perftrace.messages import Language, Message
 from perftrace.sources import chrome, otlp
-from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.aggregates import EVERYTHING, RunAggregates, RunTimes
 from perftrace.sources.base import ReadCounters, Source
 from perftrace.sources.directory import read_directory, read_parquet
 from perftrace.sources.jsonlines import looks_like, read_lines
@@ -37,15 +37,17 @@ _PARQUET = b"PAR1"
 class FileSource(Source):
     """Reads files in the order given: logs, JSON lines, OTLP and Chrome's traces, plain or gzipped; Parquet of a store.
 
-    paths: files, trace directories, or `-` for standard input. aggregates: counts the usual runs of logs, which then
-    are not among the records; three times as fast, and large files are read on all cores.
+    paths: files, trace directories, or `-` for standard input. aggregates: counts the usual runs of logs, and those of
+    stores' Parquet files, which then are not among the records; three times as fast, and large logs are read on all
+    cores. Or it takes the times of the runs of Parquet files, which then are no records, either.
     """
 
     language: Language | None
     """Of the first log that has lines of perftrace's; None where none has."""
 
-    def __init__(self, paths: Iterable[str], aggregates: RunAggregates | None = None) -> None:
-        super().__init__(aggregates)
+    def __init__(self, paths: Iterable[str], aggregates: RunAggregates | RunTimes | None = None) -> None:
+        super().__init__(aggregates if isinstance(aggregates, RunAggregates) else None)
+        self._of_stores = aggregates
         self._paths = list(paths)
         self._logs = LogReader(self.counters)
 
@@ -57,7 +59,7 @@ class FileSource(Source):
     def _every(self) -> Iterator[Record]:
         for path in self._paths:
             if os.path.isdir(path):
-                yield from read_directory(path, self, partial(self._file, is_lines=True), self.aggregates)
+                yield from read_directory(path, self, partial(self._file, is_lines=True), self._of_stores)
                 continue
             try:
                 yield from self._file(path)
@@ -119,8 +121,10 @@ class FileSource(Source):
         used = self.counters.used
         is_json = is_lines or looks_like(beginning)
         encoding = _encoding_of(beginning)
-        if self.aggregates is not None and encoding == "utf-8" and not is_json and b"\0" not in beginning:
-            yield from self._count(path, file, self.aggregates)
+        aggregates = self.aggregates
+        may_count = aggregates is not None and aggregates.selection == EVERYTHING
+        if aggregates is not None and may_count and encoding == "utf-8" and not is_json and b"\0" not in beginning:
+            yield from self._count(path, file, aggregates)
             return
         watched = _LineReader(file, encoding, self.on_progress)
         if is_json:

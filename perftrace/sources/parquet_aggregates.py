@@ -1,19 +1,22 @@
 """Parquet files of a store as numbers by shape, for reports: a hundred times as fast as record by record."""
 
 import contextlib
+import math
+from array import array
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import VERSION
 from perftrace.messages import Message
-from perftrace.sources.aggregates import RunGroup, StoreAggregates
+from perftrace.sources.aggregates import EVERYTHING, RunAggregates, RunGroup, RunTimes, Selection, StoreAggregates
 from perftrace.store.folder import Contents, TraceFile
 from perftrace.store.parquet import database, literal, record_of_row
-from perftrace.store.query import select_all
+from perftrace.store.query import quoted, select_all
 
 if TYPE_CHECKING:
     import duckdb
+    from numpy.typing import NDArray
 
 _ROWS = 1_000_000
 """How many rows are taken at once."""
@@ -31,26 +34,38 @@ SELECT name, coalesce(weight, 1.0) AS weight,
     bool_and(coalesce(trace_id, '') <> '') AS placed,
     list(duration_ns) AS durations,
     coalesce(flatten(list(list_transform(checkpoints, lambda c: c.elapsed_ns))), []) AS elapsed
-FROM runs WHERE outcome IS NOT NULL GROUP BY name, coalesce(weight, 1.0), shape, seen
+FROM chosen WHERE outcome IS NOT NULL GROUP BY name, coalesce(weight, 1.0), shape, seen
+"""
+_TIMES = """
+SELECT name, list(start), list(greatest(0, duration_ns)), list(coalesce(weight, 1.0)),
+    list((outcome IN ('error', 'abandoned'))::TINYINT)
+FROM chosen WHERE outcome IS NOT NULL AND start <> 0 GROUP BY name
+"""
+_CUT_OFF = """
+SELECT count(*) FROM chosen SEMI JOIN everything caller
+    ON chosen.parent_id = caller.span_id AND chosen.trace_id = caller.trace_id
+ANTI JOIN runs ON chosen.parent_id = runs.span_id AND chosen.trace_id = runs.trace_id
 """
 _ERRORS = """
-SELECT name, coalesce(weight, 1.0), coalesce(error_type, outcome), count(*) FROM runs
+SELECT name, coalesce(weight, 1.0), coalesce(error_type, outcome), count(*) FROM chosen
 WHERE outcome IN ('error', 'abandoned') GROUP BY ALL
 """
 _AGAIN = """
-SELECT count(*) - count(DISTINCT hash(trace_id, span_id, name, start)) FROM runs WHERE trace_id <> ''
+SELECT count(*) - count(DISTINCT hash(trace_id, span_id, name, start)) FROM everything WHERE trace_id <> ''
 """
 # How long children of the same process ran, side by side counted once: of each the part that ends after all before it.
 # By wall time where there is no monotonic one, as in imported traces.
 _CALLED = """
 WITH placed AS (
     SELECT *, coalesce(nullif(start_mono, 0), start) AS began, coalesce(process, pid::VARCHAR) AS whose FROM runs
+), callers AS (
+    SELECT *, coalesce(nullif(start_mono, 0), start) AS began, coalesce(process, pid::VARCHAR) AS whose FROM chosen
 ), calls AS (
     SELECT caller.name, coalesce(caller.weight, 1.0) AS weight, caller.whose, caller.trace_id, caller.span_id,
         caller.began,
         greatest(call.began, caller.began) AS begun,
         least(call.began + call.duration_ns, caller.began + caller.duration_ns) AS ended
-    FROM placed call JOIN placed caller
+    FROM placed call JOIN callers caller
         ON call.parent_id = caller.span_id AND call.trace_id = caller.trace_id
             AND call.whose IS NOT DISTINCT FROM caller.whose
     WHERE call.parent_id IS NOT NULL AND call.outcome IS NOT NULL AND caller.outcome IS NOT NULL
@@ -65,69 +80,125 @@ SELECT name, weight, sum(ended - begun)::BIGINT FROM parts WHERE ended > begun G
 
 
 def aggregate_runs(
-    files: Sequence[TraceFile], slowest: int, sample: int, beside: Sequence[TraceFile] = ()
+    files: Sequence[TraceFile], wanted: RunAggregates, beside: Sequence[TraceFile] = ()
 ) -> StoreAggregates:
     """Count the records of Parquet files, in which each is once.
 
-    slowest: how many of the slowest are given as records. sample: how many of whole traces at most. beside: files of
-    JSON lines that are read, too.
+    wanted: says how many of the slowest are given as records, how many of whole traces at most, and which runs are
+    wanted. beside: files of JSON lines that are read, too.
 
     Raises ValueError where a file cannot be read, or holds records of a newer version, or where a record is there
     twice; ModuleNotFoundError without DuckDB or numpy.
     """
+    with _opened(files, wanted.selection, beside) as db:
+        counts = _count(db, wanted)
+        if not wanted.is_slowest_only:
+            for columns in _by_group(db, files, wanted.selection, _SHAPES):
+                counts.blocks.extend(map(_block, *columns))
+        return counts
+
+
+def read_times(files: Sequence[TraceFile], wanted: RunTimes, beside: Sequence[TraceFile] = ()) -> int:
+    """Take the times of the runs that are wanted; return how many records there are.
+
+    Raises as `aggregate_runs` does.
+    """
+    with _opened(files, wanted.selection, beside) as db:
+        found = [
+            rows for columns in _by_group(db, files, wanted.selection, _TIMES) for rows in zip(*columns, strict=True)
+        ]
+        _create_views(db, select_all(Contents(tuple(files), (), ())), wanted.selection)
+        ((rows,),) = db.execute("SELECT count(*) FROM everything").fetchall()
+    for name, starts, *columns in found:
+        wanted.which.extend([wanted.names.setdefault(str(name), len(wanted.names))] * len(starts))
+        taken: tuple[array[Any], ...] = wanted.starts, wanted.lengths, wanted.weights, wanted.failed
+        for column, numbers in zip(taken, (starts, *columns), strict=True):
+            column.frombytes(numbers.tobytes())
+    return int(rows)
+
+
+@contextlib.contextmanager
+def _opened(
+    files: Sequence[TraceFile], selection: Selection, beside: Sequence[TraceFile]
+) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """Open a database with the records of Parquet files, if each is once in these and those beside."""
     import numpy as np  # noqa: F401  # DuckDB gives arrays by it
 
     with contextlib.closing(database()) as db:
         import duckdb
 
         try:
-            _create_view(db, select_all(Contents((*files, *beside), (), ())))
+            _create_views(db, select_all(Contents((*files, *beside), (), ())), selection)
             ((again,),) = db.execute(_AGAIN).fetchall()
             if again:
                 raise ValueError("records that are there twice")  # to be read one by one
             if beside:
-                _create_view(db, select_all(Contents(tuple(files), (), ())))
-            counts = _count(db, slowest, sample)
-            for group, rows in _groups(db, files):
-                _create_view(db, select_all(Contents(tuple(group), (), ()), rows))
-                counts.blocks.extend(_blocks(db))
-            return counts
+                _create_views(db, select_all(Contents(tuple(files), (), ())), selection)
+            ((newest,),) = db.execute("SELECT max(v) FROM everything").fetchall()
+            if newest is not None and newest > VERSION:
+                raise ValueError(Message("newer_records", version=newest, known=VERSION))
+            yield db
         except duckdb.Error as error:
             raise ValueError(str(error).splitlines()[0]) from None
 
 
-def _count(db: "duckdb.DuckDBPyConnection", slowest: int, sample: int) -> StoreAggregates:
-    ((rows, newest, roots),) = db.execute(
-        "SELECT count(*), max(v), count(*) FILTER (parent_id IS NULL AND trace_id <> '' AND outcome IS NOT NULL) "
-        "FROM runs"
+def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggregates:
+    ((rows,),) = db.execute("SELECT count(*) FROM everything").fetchall()
+    ((inside, roots),) = db.execute(
+        "SELECT count(*), count(*) FILTER (parent_id IS NULL AND trace_id <> '' AND outcome IS NOT NULL) FROM runs"
     ).fetchall()
-    if newest is not None and newest > VERSION:
-        raise ValueError(Message("newer_records", version=newest, known=VERSION))
     # Of these rows all columns are read, so that it pays to know first which they are.
-    longest = "SELECT duration_ns FROM runs WHERE outcome IS NOT NULL ORDER BY duration_ns DESC"
-    ((least,),) = db.execute(f"SELECT min(duration_ns) FROM ({longest} LIMIT {slowest:d})").fetchall()  # noqa: S608  # ours
-    order = f"ORDER BY duration_ns DESC, start LIMIT {slowest:d}"
+    longest = "SELECT duration_ns FROM chosen WHERE outcome IS NOT NULL ORDER BY duration_ns DESC"
+    ((least,),) = db.execute(f"SELECT min(duration_ns) FROM ({longest} LIMIT {wanted.slowest:d})").fetchall()  # noqa: S608  # ours
+    order = f"ORDER BY duration_ns DESC, start LIMIT {wanted.slowest:d}"
+    slowest = list(_records(db, f"chosen WHERE outcome IS NOT NULL AND duration_ns >= {least or 0:d} {order}"))
+    if wanted.is_slowest_only:
+        return StoreAggregates(int(rows), [], [], [], slowest, [], [], 1, 0, 0)
     step = 1
-    if rows > sample > 0:
-        while rows > _OF_MANY * sample * step:
+    if inside > wanted.sample > 0:
+        while inside > _OF_MANY * wanted.sample * step:
             step *= 2
     is_chosen = f"trace_id <> '' AND ('0x' || right(trace_id, 8))::UBIGINT % {step:d} = 0"
-    chosen = list(_records(db, f"outcome IS NOT NULL AND {is_chosen}")) if sample else []
+    sample = list(_records(db, f"runs WHERE outcome IS NOT NULL AND {is_chosen}")) if wanted.sample else []
+    ((cut_off,),) = db.execute(_CUT_OFF).fetchall() if wanted.selection != EVERYTHING else [(0,)]
     return StoreAggregates(
         int(rows),
         [],
         db.execute(_ERRORS).fetchall(),
         db.execute(_CALLED).fetchall(),
-        list(_records(db, f"outcome IS NOT NULL AND duration_ns >= {least or 0:d} {order}")),
-        list(_records(db, "outcome IS NULL")),
-        chosen,
+        slowest,
+        list(_records(db, "everything WHERE outcome IS NULL")),
+        sample,
         step,
-        roots - sum(record.parent_id is None for record in chosen),
+        roots - sum(record.parent_id is None for record in sample),
+        int(cut_off),
     )
 
 
-def _create_view(db: "duckdb.DuckDBPyConnection", select: str) -> None:
-    db.execute(f"CREATE OR REPLACE VIEW runs AS {select}")
+def _create_views(db: "duckdb.DuckDBPyConnection", select: str, selection: Selection) -> None:
+    """Create `everything`, of that `runs` of the period, and of those `chosen`, which are wanted."""
+    period = [
+        f"start {sign} {math.ceil(limit * 1e9)}"
+        for sign, limit in ((">=", selection.since), ("<", selection.until))
+        if limit is not None
+    ]
+    name = [] if selection.operation is None else [f"name = {quoted(selection.operation)}"]
+    for view, source, conditions in (
+        ("everything", f"({select})", []),
+        ("runs", "everything", period),
+        ("chosen", "runs", name),
+    ):
+        where = " WHERE " + " AND ".join(conditions) if conditions else ""
+        db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {source}{where}")  # noqa: S608  # quoted
+
+
+def _by_group(
+    db: "duckdb.DuckDBPyConnection", files: Sequence[TraceFile], selection: Selection, query: str
+) -> "Iterator[Sequence[NDArray[Any]]]":
+    """Yield the columns that a query gives for about `_ROWS` rows each."""
+    for group, rows in _groups(db, files):
+        _create_views(db, select_all(Contents(tuple(group), (), ()), rows), selection)
+        yield list(db.execute(query).fetchnumpy().values())
 
 
 def _groups(db: "duckdb.DuckDBPyConnection", files: Sequence[TraceFile]) -> Iterator[tuple[list[TraceFile], str]]:
@@ -149,29 +220,28 @@ def _groups(db: "duckdb.DuckDBPyConnection", files: Sequence[TraceFile]) -> Iter
         yield group, ""
 
 
-def _blocks(db: "duckdb.DuckDBPyConnection") -> list[RunGroup]:
-    return [
-        RunGroup(
-            str(name),
-            float(weight),
-            tuple(map(str, names)),
-            bool(start_seen),
-            int(failures),
-            int(cancelled),
-            int(known),
-            int(running),
-            bool(is_placed),
-            durations,
-            elapsed.reshape(len(durations), -1),
-        )
-        for name, weight, _, names, start_seen, failures, cancelled, known, running, is_placed, durations, elapsed in (
-            zip(*db.execute(_SHAPES).fetchnumpy().values(), strict=True)
-        )
-    ]
+def _block(
+    name: Any, weight: Any, _: Any, names: Any, start_seen: Any, failures: Any, cancelled: Any, known: Any,
+    running: Any, is_placed: Any, durations: Any, elapsed: Any,
+) -> RunGroup:  # fmt: skip
+    """Take a row of `_SHAPES`."""
+    return RunGroup(
+        str(name),
+        float(weight),
+        tuple(map(str, names)),
+        bool(start_seen),
+        int(failures),
+        int(cancelled),
+        int(known),
+        int(running),
+        bool(is_placed),
+        durations,
+        elapsed.reshape(len(durations), -1),
+    )
 
 
-def _records(db: "duckdb.DuckDBPyConnection", condition: str) -> Iterator[Record]:
-    rows = db.execute(f"SELECT * FROM runs WHERE {condition}")  # noqa: S608  # our own conditions
+def _records(db: "duckdb.DuckDBPyConnection", wanted: str) -> Iterator[Record]:
+    rows = db.execute(f"SELECT * FROM {wanted}")  # noqa: S608  # our own conditions
     names = [str(column[0]) for column in rows.description or ()]
     for row in rows.fetchall():
         yield record_of_row(dict(zip(names, row, strict=True)))

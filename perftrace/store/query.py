@@ -52,18 +52,19 @@ def select_all(found: Contents, rows: str = "") -> str:
     empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in COLUMNS.items())
     parts = [f"SELECT {empty} WHERE false"]
     if parquet:
-        paths = ", ".join(_quoted(literal(file.path)) for file in parquet)
+        paths = ", ".join(quoted(literal(file.path)) for file in parquet)
         options = "union_by_name = true" + (", file_row_number = true" if rows else "")
         every = "* EXCLUDE file_row_number" if rows else "*"
         where = f" WHERE {rows}" if rows else ""
         parts.append(f"SELECT {every} FROM read_parquet([{paths}], {options}){where}")  # noqa: S608  # files, quoted
     if lines:
-        paths = ", ".join(_quoted(literal(file.path)) for file in lines)
-        types = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in COLUMNS.items())
+        paths = ", ".join(quoted(literal(file.path)) for file in lines)
+        types = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in COLUMNS.items())
         options = f"format = 'newline_delimited', ignore_errors = true, columns = {{{types}}}"
         parts.append(f"SELECT * FROM read_json([{paths}], {options}) WHERE {_WHOLE}")  # noqa: S608  # as above
     return " UNION ALL BY NAME ".join(parts)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write a text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"
