@@ -42,9 +42,11 @@ SELECT name, list(start), list(greatest(0, duration_ns)), list(coalesce(weight, 
 FROM chosen WHERE outcome IS NOT NULL AND start <> 0 GROUP BY name
 """
 _CUT_OFF = """
-SELECT count(*) FROM chosen SEMI JOIN everything caller
-    ON chosen.parent_id = caller.span_id AND chosen.trace_id = caller.trace_id
-ANTI JOIN runs ON chosen.parent_id = runs.span_id AND chosen.trace_id = runs.trace_id
+WITH finished AS (SELECT * FROM runs WHERE outcome IS NOT NULL)
+SELECT count(*) FROM finished call
+SEMI JOIN (SELECT * FROM everything WHERE outcome IS NOT NULL) caller
+    ON call.parent_id = caller.span_id AND call.trace_id = caller.trace_id
+ANTI JOIN finished ON call.parent_id = finished.span_id AND call.trace_id = finished.trace_id
 """
 _ERRORS = """
 SELECT name, coalesce(weight, 1.0), coalesce(error_type, outcome), count(*) FROM chosen

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perftrace.analysis.filters import Period, RecordFilter
 from perftrace.analysis.fix_first import MAX_RECORDS
 from perftrace.analysis.reports import SLOWEST, report
+from perftrace.analysis.trends import trend
 from perftrace.cli import main
 from perftrace.core.record import Record
 from perftrace.formats.jsonl import encode
-from perftrace.sources.aggregates import RunAggregates
+from perftrace.sources.aggregates import RunAggregates, RunTimes, Selection
 from perftrace.sources.files import FileSource
 from perftrace.store import compact
 from tests.analysis.test_critical_path import run
@@ -90,6 +92,37 @@ def test_counted_is_the_same_as_record_by_record(tmp_path_factory, old, new):
     assert compact(folder).files == 1
     write(folder, NAME.format(2), [record.replace(trace_id=trace_id(int(record.trace_id, 16) + 100)) for record in new])
     assert counted(str(folder)) == by_records(str(folder))
+
+
+@settings(max_examples=examples(40))
+@given(
+    stores(),
+    stores(),
+    st.sampled_from([None, "a", "c'"]),
+    st.sampled_from([None, 10**9, 10**9 + 0.02]),
+    st.sampled_from([None, 10**9 + 0.03]),
+)
+def test_a_selection_of_a_store_is_the_same_as_record_by_record(tmp_path_factory, old, new, name, since, until):
+    """What a report, the slowest and a trend take of it; how many have lost their callers."""
+    folder = tmp_path_factory.mktemp("store")
+    write(folder, NAME.format(1), old)
+    assert compact(folder).files == 1
+    write(folder, NAME.format(2), [record.replace(trace_id=trace_id(int(record.trace_id, 16) + 100)) for record in new])
+    chosen, wanted = RecordFilter(name, since, until), Selection(name, since, until)
+
+    def found(aggregates):
+        source, period = FileSource([str(folder)], aggregates), Period(since, until)
+        told = report(period.filter_reading(source.reading()), selection=chosen)
+        return told, period.cut_off + sum(one.cut_off for one in (aggregates.counts if aggregates else ()))
+
+    (counted, counted_cut_off), (read, cut_off) = found(RunAggregates(SLOWEST, MAX_RECORDS, wanted)), found(None)
+    assert (answer(counted), counted_cut_off) == (answer(read), cut_off)
+    slowest, _ = found(RunAggregates(SLOWEST, 0, wanted, is_slowest_only=True))
+    assert [one.duration for one in slowest.slowest] == [one.duration for one in read.slowest]
+    times, records = RunTimes(wanted), RunTimes()
+    times.add_all(chosen.filter(FileSource([str(folder)], times)))
+    records.add_all(chosen.filter(FileSource([str(folder)])))
+    assert trend(times) == trend(records)
 
 
 @pytest.mark.parametrize("content", [b"PAR1 no parquet", b""])
