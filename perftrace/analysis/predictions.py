@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perftrace.analysis.bootstrap import WeightedSample
-from perftrace.analysis.replay import Step, replays
+from perftrace.analysis.replay import Recording, Step
 from perftrace.analysis.trees import Forest, TreeIssues
 from perftrace.core.record import Record
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FASTER = (0.25, 0.5, 1.0)
 PERCENTILES = (0.5, 0.95, 0.99)
+MOST_STEPS = 100
+"""How many steps are replayed: those that take the most time in all, as no step saves more than it takes."""
 MIN_RUNS = 20
 """Fewer runs carry no prediction."""
 LEVEL = 0.95
@@ -68,6 +70,8 @@ class WhatIf:
     """By the gain of the step made twice as fast, the largest first."""
     needed: int
     """How many runs more it takes for a prediction; then `steps` is empty."""
+    left_out: int
+    """How many steps were not replayed, as each takes less time than any of `MOST_STEPS`."""
     unused: TreeIssues
     """Records that do not fit into trees."""
 
@@ -76,7 +80,8 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
     """Predict an operation's percentiles with each step made 25, 50 and 100 % faster, by replaying each of its runs.
 
     Steps are segments of the operation and of all that is below it, without their children's time. A step that is on no
-    run's critical path gains nothing and is left out. Percentiles are linear between ranks (Hyndman and Fan's
+    run's critical path gains nothing and is left out. Of more than `MOST_STEPS` those are replayed that take the most
+    time of their own. Percentiles are linear between ranks (Hyndman and Fan's
     definition 7); intervals come from a block bootstrap (`perftrace.analysis.bootstrap`). A run that sampling kept
     counts as many as it weighs. Needs numpy.
     """
@@ -86,14 +91,16 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
     roots = forest.runs_of(operation)
     now = np.array([root.end - root.start for root in roots], dtype=float)
     if len(roots) < MIN_RUNS:
-        return WhatIf(operation, len(roots), [], MIN_RUNS - len(roots), forest.unused)
+        return WhatIf(operation, len(roots), [], MIN_RUNS - len(roots), 0, forest.unused)
+    weights = np.array([root.record.weight for root in roots], dtype=float)
+    recording = Recording(roots)
+    longest = recording.steps(weights)
     then: dict[Step, Numbers] = {}
-    for part in replays(roots, FASTER):
+    for part in recording.replays(longest[:MOST_STEPS], FASTER):
         for row, step in enumerate(part.steps):
             if step not in then:
                 then[step] = np.repeat(now[None, :], len(FASTER), axis=0)
             then[step][:, part.numbers] = part.durations[row]
-    weights = np.array([root.record.weight for root in roots], dtype=float)
     gains = {step: ((now - durations) * weights).sum(axis=1) for step, durations in then.items()}
     ranked = sorted((step for step in gains if gains[step][-1] > 0), key=lambda step: (-gains[step][1], step))
     before = WeightedSample(now, weights).percentile(np.array(PERCENTILES))
@@ -104,7 +111,7 @@ def whatif(records: Iterable[Record], operation: str) -> WhatIf:
         for step in ranked
         for row, faster in enumerate(FASTER)
     ]
-    return WhatIf(operation, len(roots), steps, 0, forest.unused)
+    return WhatIf(operation, len(roots), steps, 0, max(0, len(longest) - MOST_STEPS), forest.unused)
 
 
 def _changes(before: "Numbers", after: WeightedSample) -> Iterable[StepChange]:

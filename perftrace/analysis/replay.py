@@ -40,33 +40,55 @@ class Replayed(NamedTuple):
     """By step, share and trace."""
 
 
-def replays(roots: Iterable[Node], faster: Sequence[float]) -> Iterator[Replayed]:
-    """Replay traces, or runs with what is below them, with each of their steps faster by each share, one at a time.
+class Recording:
+    """Traces, or runs with what is below them, taken apart to be replayed; needs numpy."""
 
-    faster: shares of its time that a step loses, 0 to 1. Needs numpy.
-    """
-    import numpy as np
+    def __init__(self, roots: Iterable[Node]) -> None:
+        self._groups: defaultdict[TraceShape, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
+        for number, root in enumerate(roots):
+            shape, lengths = compiled(root)
+            numbers, rows = self._groups[shape]
+            numbers.append(number)
+            rows.append(lengths)
 
-    groups: defaultdict[TraceShape, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
-    for number, root in enumerate(roots):
-        shape, lengths = compiled(root)
-        numbers, rows = groups[shape]
-        numbers.append(number)
-        rows.append(lengths)
-    for shape, (numbers, rows) in groups.items():
-        of_gap = [instruction[1] for instruction in shape if instruction[0] == "gap"]
-        steps = list(dict.fromkeys(of_gap))
-        if not steps:  # they took no time
-            continue
-        scales = np.ones((len(steps), len(faster), len(of_gap)))
-        for gap, step in enumerate(of_gap):
-            scales[steps.index(step), :, gap] = 1 - np.asarray(faster)
-        for first in range(0, len(rows), _CHUNK):
-            lengths_of = np.array(rows[first : first + _CHUNK], dtype=float).reshape(-1, len(of_gap))
-            durations = _replay(shape, lengths_of.T, scales.reshape(-1, len(of_gap)))
-            yield Replayed(
-                numbers[first : first + _CHUNK], steps, durations.reshape(len(steps), len(faster), len(lengths_of))
-            )
+    def steps(self, weights: "Numbers") -> list[Step]:
+        """Return the steps by the time that they take in all, the longest first. weights: of each trace."""
+        import numpy as np
+
+        times: dict[Step, float] = {}
+        for shape, (numbers, rows) in self._groups.items():
+            for step, time in zip(_steps_of(shape), weights[numbers] @ np.array(rows), strict=True):
+                times[step] = times.get(step, 0.0) + float(time)
+        return sorted(times, key=lambda step: (-times[step], step))
+
+    def replays(self, steps: Iterable[Step], faster: Sequence[float]) -> Iterator[Replayed]:
+        """Replay the traces with each of these steps faster by each share, one at a time.
+
+        faster: shares of its time that a step loses, 0 to 1.
+        """
+        import numpy as np
+
+        wanted = dict.fromkeys(steps)
+        for shape, (numbers, rows) in self._groups.items():
+            of_gap = _steps_of(shape)
+            here = list(dict.fromkeys(step for step in of_gap if step in wanted))
+            if not here:
+                continue
+            row_of = {step: row for row, step in enumerate(here)}
+            scales = np.ones((len(here), len(faster), len(of_gap)))
+            for gap, step in enumerate(of_gap):
+                if step in row_of:
+                    scales[row_of[step], :, gap] = 1 - np.asarray(faster)
+            for first in range(0, len(rows), _CHUNK):
+                lengths_of = np.array(rows[first : first + _CHUNK], dtype=float).reshape(-1, len(of_gap))
+                durations = _replay(shape, lengths_of.T, scales.reshape(-1, len(of_gap)))
+                shaped = durations.reshape(len(here), len(faster), len(lengths_of))
+                yield Replayed(numbers[first : first + _CHUNK], here, shaped)
+
+
+def _steps_of(shape: TraceShape) -> list[Step]:
+    """Return the step of each gap."""
+    return [instruction[1] for instruction in shape if instruction[0] == "gap"]
 
 
 def _replay(shape: TraceShape, lengths: "Numbers", scales: "Numbers") -> "Numbers":

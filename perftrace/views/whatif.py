@@ -47,7 +47,8 @@ def whatif_view(found: WhatIf, language: Language) -> Group:
         now=duration(half.p50.now),
         then=duration(half.p50.then),
     )
-    more = [words.more.format(count=len(by_step) - len(rows))] if len(by_step) > len(rows) else []
+    further = len(by_step) - len(rows) + found.left_out
+    more = [words.more.format(count=further)] if further else []
     table = Table(words.columns, _COLUMNS, rows, language)
     return paragraphs([[Text(first, style="bold")], [table, *more], [words.assumption], *unused])
 

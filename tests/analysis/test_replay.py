@@ -1,14 +1,21 @@
 """Traces replayed with faster steps."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from perftrace.analysis.critical_path import critical_path
-from perftrace.analysis.replay import replays
+from perftrace.analysis.replay import Recording
 from perftrace.analysis.trees import Forest
 from tests.analysis.test_critical_path import MS, run, traces
 from tests.conftest import examples
 from tests.ids import trace_id
+
+
+def replays(roots, faster):
+    """Replay each step, the one that takes the most time first."""
+    recording = Recording(roots)
+    return recording.replays(recording.steps(np.ones(len(roots))), faster)
 
 
 def replayed(*records, faster=0.5):

@@ -8,11 +8,12 @@ import pytest
 
 import perftrace
 from perftrace import checkpoint, timed
-from perftrace.analysis.predictions import whatif
+from perftrace.analysis.predictions import MOST_STEPS, whatif
 from perftrace.cli import main
 from perftrace.formats.jsonl import encode
 from perftrace.testing import FakeClock, capture
 from tests.analysis.test_critical_path import run
+from tests.ids import trace_id
 
 RUNS = 300
 
@@ -114,3 +115,16 @@ def test_without_numpy_the_command_names_the_cure(tmp_path, capsys, monkeypatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["whatif", "photo", write(tmp_path, [])]) == 2
     assert "pip install 'perftrace-toolkit[analysis]'" in capsys.readouterr().err
+
+
+def test_of_thousands_of_steps_those_that_take_the_most_time_are_replayed():
+    """No other saves as much; how many were left out is told."""
+    records = []
+    for number in range(1, 201):
+        at, length = number * 1000, 100 + number
+        child = run(f"call{number}", 2, at, at + length, 1).replace(trace_id=trace_id(number))
+        records += [child, run("photo", 1, at, at + length + 500).replace(trace_id=trace_id(number))]
+    found = whatif(records, "photo")
+    assert found.left_out == 201 - MOST_STEPS
+    names = [step.operation for step in found.steps if step.faster == 0.5]
+    assert names == ["photo", *(f"call{number}" for number in range(200, 101, -1))]
