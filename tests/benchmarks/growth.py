@@ -1,4 +1,4 @@
-"""How cost grows with work, with the memory sink: nanoseconds per event, which should stay flat."""
+"""How cost grows: nanoseconds per event with the memory sink, which should stay flat, and the CPU of the commands."""
 
 import asyncio
 import sys
@@ -9,6 +9,7 @@ import perftrace
 from perftrace import checkpoint, operation, timed
 
 sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks import commands
 from tests.benchmarks.goals import run as run_with_goals
 
 REPEATS = 5
@@ -102,6 +103,8 @@ def main(goals):
     row(goals, "an operation, by depth of nesting", [(n, nesting(n)) for n in (1, 10, 100)])
     row(goals, "a suspension, by their number", [(n, suspensions(n)) for n in (1, 10, 100, 1000)])
     row(goals, "an operation, by tasks at once", [(n, tasks(n)) for n in (1, 100, 1000, 10_000)])
+    print("CPU and memory of commands, and those where there is four times as much:")
+    commands.measure(goals)
 
 
 if __name__ == "__main__":

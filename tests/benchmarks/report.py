@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from perftrace.store import connect
 from perftrace.store.parquet import COLUMNS
 
 sys.path.append(str(Path(__file__).parents[2]))
+from tests.benchmarks import processes
 from tests.benchmarks.goals import run as run_with_goals
 
 CHECKPOINTS = ("get_user", "check_points", "set_state", "send_reply")
@@ -88,13 +88,8 @@ def write_log(path, lines, at_once=20, language="zh", is_wrapped=False):
 
 def run(*command):
     """Give seconds and peak megabytes of a command."""
-    before = time.perf_counter()
-    # Into a file: what is to be thrown away, grep does not count.
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdout=output)
-        _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return time.perf_counter() - before, usage.ru_maxrss / 1024
+    seconds, _, megabytes = processes.run(*command)
+    return seconds, megabytes
 
 
 def write_store(folder, rows):
