@@ -1,27 +1,36 @@
 """Tells why a bot or async service is slow, and which step to fix first."""
 
-from typing import Final
+import importlib
+from typing import TYPE_CHECKING
 
-from perftrace.core.block import Block
-from perftrace.core.clock import Clock
-from perftrace.core.events import Checkpoint, Link, Reached, Started
-from perftrace.core.ids import Ids
-from perftrace.core.record import Event, Operation, Record
-from perftrace.core.sink import Sink, SinkLike
-from perftrace.core.values import Attributes, Outcome, Scalar
-from perftrace.exceptions import MarkerError, NewerVersionError, PerftraceError, SourceError, StoreBusyError
-from perftrace.integrations import instrument, uninstrument
-from perftrace.tracing.blocks import operation
-from perftrace.tracing.configuration import SinkStats, Stats, configure, flush, records, shutdown, stats, tracer
-from perftrace.tracing.decorators import Decorator, checkpointed, timed
-from perftrace.tracing.monitor import OperationSummary, PerformanceMonitor, Timer, get_performance_monitor
-from perftrace.tracing.propagation import bind, extract, inject
+if TYPE_CHECKING:
+    from perftrace.core.block import Block
+    from perftrace.core.clock import Clock
+    from perftrace.core.events import Checkpoint, Link, Reached, Started
+    from perftrace.core.ids import Ids
+    from perftrace.core.record import Event, Operation, Record
+    from perftrace.core.sink import Sink, SinkLike
+    from perftrace.core.values import Attributes, Outcome, Scalar
+    from perftrace.exceptions import MarkerError, NewerVersionError, PerftraceError, SourceError, StoreBusyError
+    from perftrace.integrations import instrument, uninstrument
+    from perftrace.tracing.blocks import operation
+    from perftrace.tracing.configuration import (
+        SinkStats,
+        Stats,
+        annotate,
+        checkpoint,
+        configure,
+        current_operation,
+        flush,
+        records,
+        shutdown,
+        stats,
+    )
+    from perftrace.tracing.decorators import Decorator, checkpointed, timed
+    from perftrace.tracing.monitor import OperationSummary, PerformanceMonitor, Timer, get_performance_monitor
+    from perftrace.tracing.propagation import bind, extract, inject
 
 __version__ = "0.1.0.dev0"
-
-checkpoint: Final = tracer.checkpoint
-annotate: Final = tracer.annotate
-current_operation: Final = tracer.current_operation
 
 __all__ = [
     "Attributes",
@@ -68,3 +77,67 @@ __all__ = [
     "timed",
     "uninstrument",
 ]
+
+_FILES = {
+    "Attributes": "core.values",
+    "Block": "core.block",
+    "Checkpoint": "core.events",
+    "Clock": "core.clock",
+    "Decorator": "tracing.decorators",
+    "Event": "core.record",
+    "Ids": "core.ids",
+    "Link": "core.events",
+    "MarkerError": "exceptions",
+    "NewerVersionError": "exceptions",
+    "Operation": "core.record",
+    "OperationSummary": "tracing.monitor",
+    "Outcome": "core.values",
+    "PerformanceMonitor": "tracing.monitor",
+    "PerftraceError": "exceptions",
+    "Reached": "core.events",
+    "Record": "core.record",
+    "Scalar": "core.values",
+    "Sink": "core.sink",
+    "SinkLike": "core.sink",
+    "SinkStats": "tracing.configuration",
+    "SourceError": "exceptions",
+    "Started": "core.events",
+    "Stats": "tracing.configuration",
+    "StoreBusyError": "exceptions",
+    "Timer": "tracing.monitor",
+    "annotate": "tracing.configuration",
+    "bind": "tracing.propagation",
+    "checkpoint": "tracing.configuration",
+    "checkpointed": "tracing.decorators",
+    "configure": "tracing.configuration",
+    "current_operation": "tracing.configuration",
+    "extract": "tracing.propagation",
+    "flush": "tracing.configuration",
+    "get_performance_monitor": "tracing.monitor",
+    "inject": "tracing.propagation",
+    "instrument": "integrations",
+    "operation": "tracing.blocks",
+    "records": "tracing.configuration",
+    "shutdown": "tracing.configuration",
+    "stats": "tracing.configuration",
+    "timed": "tracing.decorators",
+    "uninstrument": "integrations",
+}
+_PACKAGES = (
+    "analysis", "core", "exceptions", "formats", "integrations", "messages", "pipeline", "sinks", "sources", "store",
+    "testing", "tracing",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: commands need nothing of what traces, which takes three times as long as they do."""
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,19 +1,19 @@
 """Which records count: by operation, time, and what they carry."""
 
-import re
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from perftrace.core.patterns import pattern
 from perftrace.core.record import Record, ids_of
 from perftrace.messages import Message
 from perftrace.sources.base import Reading
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_AGO = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
-_UNIX = re.compile(r"[0-9]{9,}(?:\.[0-9]+)?")
+_AGO = pattern(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
+_UNIX = pattern(r"[0-9]{9,}(?:\.[0-9]+)?")
 _OWN: dict[str, Callable[[Record], object]] = {
     "key": lambda record: record.key,
     "operation": lambda record: record.name,

@@ -158,9 +158,10 @@ def fix_first(collector: TraceCollector, selection: RecordFilter = EVERY_RECORD)
     sampled = collector.sampled
     scale = 1.0 if sampled is None else sampled.of / sampled.traces
     time = own[first] or 1
+    shares = sorted(callers[first].items(), key=lambda caller: (-caller[1], caller[0]))
     return FixFirst(
         *first, None, None, own[first] * scale / 1e9, own[first] / whole if whole else 0.0, round(runs[first] * scale),
-        None, None, [Caller(name, part / time) for name, part in callers[first].most_common()], sampled,
+        None, None, [Caller(name, part / time) for name, part in shares], sampled,
     )  # fmt: skip
 
 

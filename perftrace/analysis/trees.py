@@ -158,9 +158,10 @@ class Forest:
             first.children.append(node)
 
     def _break_cycles(self, nodes: Iterable[Node]) -> None:
-        """Make a root of one node of each circle of parents, which only damaged data has."""
+        """Make a root of the first node of each circle of parents, which only damaged data has."""
         reached = {id(node) for node in self.nodes()}
-        for node in nodes:
+        circles = [node for node in nodes if id(node) not in reached]
+        for node in sorted(circles, key=lambda one: (one.start, ids_of(one.record)[:2])):
             if id(node) not in reached:
                 parent = node.parent
                 assert parent is not None

@@ -1,12 +1,12 @@
 """The finished operation and the handle of the live one: two views of a run."""
 
 import inspect
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from perftrace.core.events import INFO, Checkpoint, Link, Reached, Started
+from perftrace.core.patterns import pattern
 from perftrace.core.run import (
     CallDetails,
     CheckpointFields,
@@ -323,12 +323,12 @@ def _number(name: str, text: str | None, digits: int) -> int:
     """Read an id of so many hexadecimal digits; 0 where there is none."""
     if not text:
         return 0
-    if len(text) != digits or not _HEX(text):
+    if len(text) != digits or not _HEX.fullmatch(text):
         raise ValueError(f"{name} must be {digits} hexadecimal digits, not {text!r}")
     return int(text, 16)
 
 
-_HEX = re.compile("[0-9a-fA-F]+").fullmatch
+_HEX = pattern("[0-9a-fA-F]+")
 
 
 def _rebuild(fields: dict[str, Any], is_local_root: bool, level: int = INFO) -> Record:

@@ -1,10 +1,11 @@
 """Plain data: what a text or an attribute is once it is on an event or a record."""
 
 import itertools
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias
+
+from perftrace.core.patterns import pattern
 
 Scalar: TypeAlias = str | int | float | bool | None
 """What an attribute's value is once it is on a record."""
@@ -43,7 +44,7 @@ def plain(value: object) -> str:
         return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
 
 
-_BOT_TOKEN = re.compile(r"(/bot|(?<![0-9A-Za-z]))\d+(?::|%3[Aa])[A-Za-z0-9_-]{30,}|(/bot)\d+(?::|%3[Aa])[^/\s]+")
+_BOT_TOKEN = pattern(r"(/bot|(?<![0-9A-Za-z]))\d+(?::|%3[Aa])[A-Za-z0-9_-]{30,}|(/bot)\d+(?::|%3[Aa])[^/\s]+")
 
 
 def masked(text: str) -> str:

@@ -3,13 +3,13 @@
 import functools
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from perftrace.core.checks import is_number
 from perftrace.core.events import Link
 from perftrace.core.ids import make_operation_id
+from perftrace.core.patterns import pattern
 from perftrace.core.record import Record, ids_of
 from perftrace.core.run import CheckpointFields
 from perftrace.core.values import MAX_WEIGHT, NO_ATTRIBUTES, Attributes, Outcome
@@ -18,7 +18,7 @@ from perftrace.messages import Message
 
 VERSION = 1
 _BOUND = 1 << 63
-_HEX = re.compile("[0-9a-f]*").fullmatch
+_HEX = pattern("[0-9a-f]*")
 _OUTCOMES = frozenset(get_args(Outcome))
 
 
@@ -251,7 +251,7 @@ def _identity(value: object, digits: int) -> str:
     if value is None or value == "":
         return ""
     text = _text(value)
-    if len(text) != digits or not _HEX(text):
+    if len(text) != digits or not _HEX.fullmatch(text):
         raise TypeError(f"no id of {digits} hexadecimal digits: {text[:40]!r}")
     return text
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from perftrace.core.ids import encode_name
+from perftrace.core.patterns import pattern
 from perftrace.core.record import Record
 from perftrace.core.values import MAX_WEIGHT, Outcome
 from perftrace.formats.times import LOOKED_AT
@@ -67,7 +68,7 @@ class Line(NamedTuple):
 
 # Controls, what a reader may take for a line's end, what turns the direction of writing, and lone
 # surrogates, which no stream can encode.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = pattern("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def escape(text: str) -> str:
@@ -134,36 +135,36 @@ def _either(field: str) -> str:
     return "|".join(re.escape(getattr(words, field)) for words in WORDS.values())
 
 
-_LOOSE_MARKER = re.compile(r"⏱\ufe0f? {0,2}\[PERF\] ?")
+_LOOSE_MARKER = pattern(r"⏱\ufe0f? {0,2}\[PERF\] ?")
 """As others wrote it before us: without U+FE0F, which a copy may lose, or with one blank."""
-_COLON = re.compile(r": ?|： ?")
+_COLON = pattern(r": ?|： ?")
 _KINDS: dict[str, Literal["start", "checkpoint", "done"]] = {
     **{words.start: "start" for words in WORDS.values()},
     **{words.checkpoint: "checkpoint" for words in WORDS.values()},
     **{words.done: "done" for words in WORDS.values()},
 }
-_DURATION = re.compile(r"(?:: ?|： ?)(\d{1,9})(?:\.(\d{1,9}))?(ms|s)(?![^\s|])", re.ASCII)
-_ELAPSED = re.compile(rf" \| (?:{_either('elapsed')})(?=[:：])")
-_TOOK = re.compile(rf" \| (?:{_either('took')})(?=[:：])")
-_BEHIND = re.compile(r"\s+(?:\[[\w./\\<>-]+:\d+\]|\([\w./\\<>-]+:\d+\)|[\w./\\-]+\.py:\d+)\s*\Z")
+_DURATION = pattern(r"(?:: ?|： ?)(\d{1,9})(?:\.(\d{1,9}))?(ms|s)(?![^\s|])", re.ASCII)
+_ELAPSED = pattern(rf" \| (?:{_either('elapsed')})(?=[:：])")
+_TOOK = pattern(rf" \| (?:{_either('took')})(?=[:：])")
+_BEHIND = pattern(r"\s+(?:\[[\w./\\<>-]+:\d+\]|\([\w./\\<>-]+:\d+\)|[\w./\\-]+\.py:\d+)\s*\Z")
 """What formatters put behind a message: the place in the source."""
-_COLOUR = re.compile(r"(?:\x1b|\\x1b|\\033|#033)(?:\[[0-?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
+_COLOUR = pattern(r"(?:\x1b|\\x1b|\\033|#033)(?:\[[0-?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
 """Escapes of a terminal, and how rsyslog and others write their first character."""
-_ERROR = re.compile(rf"(?:{_either('error')}): ?(.*)")
-_TYPED = re.compile(r"([^\W\d]\w*): (.+)|([A-Z]\w*)")
-_WEIGHT = re.compile(rf"{WEIGHT}=([1-9]\d*(?:\.\d+)?(?:e\+\d{{1,3}})?)", re.ASCII)
-_FIELD = re.compile(r"([^\s=]+)=(.*)")
+_ERROR = pattern(rf"(?:{_either('error')}): ?(.*)")
+_TYPED = pattern(r"([^\W\d]\w*): (.+)|([A-Z]\w*)")
+_WEIGHT = pattern(rf"{WEIGHT}=([1-9]\d*(?:\.\d+)?(?:e\+\d{{1,3}})?)", re.ASCII)
+_FIELD = pattern(r"([^\s=]+)=(.*)")
 _OUTCOMES: dict[str, Outcome] = {
     getattr(words, outcome): outcome for words in WORDS.values() for outcome in ("cancelled", "closed", "abandoned")
 }
 _SLOW = {words.slow for words in WORDS.values()}
-_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
+_ESCAPED = pattern(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
 
 
 Miss: TypeAlias = Literal["no_sign", "unknown_word", "no_text", "no_duration", "odd_addition"]
 """Why a line is not understood."""
-_SIGNLESS = re.compile(rf"\[PERF\] *(?:{'|'.join(map(re.escape, _KINDS))})[:：]")
-_SUBJECT = re.compile(r"\[PERF\] *[^\s:：]*[:：] ?(\S+)")
+_SIGNLESS = pattern(rf"\[PERF\] *(?:{'|'.join(map(re.escape, _KINDS))})[:：]")
+_SUBJECT = pattern(r"\[PERF\] *[^\s:：]*[:：] ?(\S+)")
 
 
 def why_not(text: str) -> Miss | None:
@@ -352,7 +353,7 @@ def _plain_block(language: Language) -> re.Pattern[str]:
     )
 
 
-_QUOTED = re.compile(r'"[^"\n]*?\[PERF\]').search
+_QUOTED = pattern(r'"[^"\n]*?\[PERF\]')
 """Finds a line with a quote before it, which may be wrapped in JSON; the pattern for what stands before is bytes."""
 _languages = [*WORDS]
 """That of the last block first: most are in the language of the one before."""
@@ -366,7 +367,7 @@ ODD_LINE: PlainLine = ("",) * 9
 
 def may_be_wrapped(block: str) -> bool:
     """Report whether lines of a block have a quote before the marker: what is wrapped in JSON has."""
-    return '"' in block and _QUOTED(block) is not None
+    return '"' in block and _QUOTED.search(block) is not None
 
 
 def plain_block(block: str) -> list[PlainLine] | None:
@@ -427,8 +428,8 @@ def split_body(body: str) -> tuple[str, str]:
     return operation_id, text
 
 
-_SPAN = re.compile(r"[0-9a-f]{16}").fullmatch
-_MADE_AND_DOT = re.compile(r"_[0-9a-f]{16}\.")
+_SPAN = pattern(r"[0-9a-f]{16}")
+_MADE_AND_DOT = pattern(r"_[0-9a-f]{16}\.")
 _LOOKED_AT = 20_000_000
 """Characters of what stands before dots or underscores that are compared to find where an id ends: all 4,096 of a text
 that is as long as a record keeps, and not all of a line of a million, which would take an hour."""
@@ -483,7 +484,7 @@ def split_id(operation_id: str, key: str | None = None, names: Container[str] = 
     """
     at = operation_id.rfind("_")
     unique = operation_id[at + 1 :]
-    made = at > 0 and len(unique) == 16 and _SPAN(unique) is not None
+    made = at > 0 and len(unique) == 16 and _SPAN.fullmatch(unique) is not None
     is_time = at > 0 and len(unique) in (10, 13) and unique.isascii() and unique.isdigit()
     rest = operation_id[:at] if made or is_time else operation_id
     span = int(unique, 16) if made else 0

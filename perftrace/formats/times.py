@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
+from perftrace.core.patterns import pattern
+
 _CLOCK = r"(\d\d):(\d\d):(\d\d)(?:[.,:](\d{1,9}))?"
 _ZONE = r"(?: ?(Z|UTC|GMT|[+-]\d\d:?\d\d)(?![\w:]))?"
 _MONTHS = {name: number for number, name in enumerate(
@@ -34,7 +36,7 @@ def _named(month: str, day: str) -> Parts:
 
 
 _FORMS: tuple[tuple[re.Pattern[str], Callable[..., Parts]], ...] = tuple(
-    (re.compile(_BEFORE + date + _CLOCK + _ZONE, re.ASCII | re.IGNORECASE), parts)
+    (pattern(_BEFORE + date + _CLOCK + _ZONE, re.ASCII | re.IGNORECASE), parts)
     for date, parts in (
         (r"(\d{4})-(\d\d)-(\d\d)[T _]", _ymd),
         (r"(\d{4})[/.](\d\d)[/.](\d\d)[T ]", _ymd),
@@ -44,9 +46,9 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[..., Parts]], ...] = tuple(
         (rf"{_MONTH} {{1,2}}(\d\d?) ", _named),
     )
 )
-_WEEKDAY = re.compile(rf"{_BEFORE}{_MONTH} {{1,2}}(\d\d?) {_CLOCK} (\d{{4}})", re.ASCII | re.IGNORECASE)
+_WEEKDAY = pattern(rf"{_BEFORE}{_MONTH} {{1,2}}(\d\d?) {_CLOCK} (\d{{4}})", re.ASCII | re.IGNORECASE)
 """As `time.ctime` writes it: the year last."""
-_UNIX = re.compile(r"(?<![\w:./-])(\d{9,19}(?:\.\d{1,9})?)(?![\w:.-])", re.ASCII)
+_UNIX = pattern(r"(?<![\w:./-])(\d{9,19}(?:\.\d{1,9})?)(?![\w:.-])", re.ASCII)
 
 
 def time_before(text: str, now: datetime | None = None) -> int:
@@ -60,8 +62,8 @@ def time_before(text: str, now: datetime | None = None) -> int:
     if found is not None:
         month, day, hour, minute, second, fraction, year = found.groups()
         return _nanoseconds((int(year), *_named(month, day)[1:]), (hour, minute, second, fraction), None, now)
-    for pattern, parts in _FORMS:
-        found = pattern.search(text)
+    for form, parts in _FORMS:
+        found = form.search(text)
         if found is not None:
             *date, hour, minute, second, fraction, zone = found.groups()
             return _nanoseconds(parts(*date), (hour, minute, second, fraction), zone, now)

@@ -5,11 +5,9 @@ import contextlib
 import gzip
 import io
 import os
-import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import BinaryIO, cast
@@ -18,10 +16,8 @@ from perftrace.core.record import Record
 from perftrace.formats.languages import language_of_log
 from perftrace.formats.line import parse
 from perftrace.messages import Language, Message
-from perftrace.sources import chrome, otlp
 from perftrace.sources.aggregates import EVERYTHING, RunAggregates, RunTimes
-from perftrace.sources.base import ReadCounters, Source
-from perftrace.sources.directory import read_directory, read_parquet
+from perftrace.sources.base import Source
 from perftrace.sources.jsonlines import looks_like, read_lines
 from perftrace.sources.limits import LimitedReader
 from perftrace.sources.logfile import LogReader
@@ -59,6 +55,8 @@ class FileSource(Source):
     def _every(self) -> Iterator[Record]:
         for path in self._paths:
             if os.path.isdir(path):
+                from perftrace.sources.directory import read_directory  # a log needs nothing of stores
+
                 yield from read_directory(path, self, partial(self._file, is_lines=True), self._of_stores)
                 continue
             try:
@@ -82,6 +80,8 @@ class FileSource(Source):
                 elif path == "-":
                     self._fail(path, Message("parquet_from_stdin"))
                 else:
+                    from perftrace.sources.directory import read_parquet
+
                     yield from read_parquet(path, self)
         except FileNotFoundError:
             raise
@@ -89,26 +89,24 @@ class FileSource(Source):
             self._fail(path, Message("damaged_gzip", error=error))
         except OSError as error:
             self._fail(path, error.strerror or error)
-        except BrokenExecutor:
-            self._fail(path, Message("reader_killed"))
         except (ValueError, ImportError) as error:
             self._fail(path, error)
 
     def _records(self, path: str, file: BinaryIO, is_lines: bool) -> Iterator[Record]:
         used = self.counters.used
         beginning: bytes = file.peek(_PEEK)  # type: ignore[attr-defined]  # buffered and gzipped files have it
-        read = None if is_lines else _reader_of(beginning)
-        if read is None and not is_lines:
-            foreign = _foreign(beginning)
-            if foreign:
-                self._fail(path, Message("foreign_format", name=foreign))
+        if not is_lines and _may_be_foreign(beginning):
+            from perftrace.sources import foreign  # a log needs nothing of it
+
+            name = foreign.unread(beginning)
+            if name:
+                self._fail(path, Message("foreign_format", name=name))
                 return
             is_plain = path != "-" and isinstance(file, io.BufferedReader)
-            if is_plain and chrome.has_late_events(file, beginning):
-                read = chrome.read
-        if read is not None:
-            yield from self._finished(read(path, LimitedReader(file, isinstance(file, _Gunzipped)), self.counters))
-            return
+            read = foreign.reader_of(beginning, file if is_plain else None)
+            if read is not None:
+                yield from self._finished(read(path, LimitedReader(file, isinstance(file, _Gunzipped)), self.counters))
+                return
         self.language = self.language or language_of_log(beginning)
         try:
             yield from self._lines(path, file, is_lines, beginning)
@@ -179,31 +177,10 @@ def _first_language(path: str) -> Language | None:
     return None
 
 
-def _reader_of(beginning: bytes) -> Callable[[str, LimitedReader, ReadCounters], Iterator[Record]] | None:
-    """Return what reads another tool's file, told by its beginning; None for a log and for our own."""
-    if beginning.startswith(b'{"v":'):
-        return None
-    if otlp.looks_like_json(beginning):
-        return otlp.read_json
-    if chrome.looks_like(beginning):
-        return chrome.read
-    return otlp.read_protobuf if otlp.looks_like_protobuf(beginning) else None
-
-
-_FOREIGN = (
-    ("Jaeger", re.compile(rb'\s*\{\s*"data"\s*:\s*\[\s*(?:\{\s*"traceID"|\])')),
-    ("Tempo", re.compile(rb'\s*\{\s*"batches"\s*:')),
-    (
-        "Zipkin",
-        re.compile(rb'\s*\[\s*\{(?=[^}]*"traceId")(?=[^}]*"id")(?=[^}]*"(?:timestamp|duration|localEndpoint)")'),
-    ),
-)
-"""How the JSON of other tracing systems begins, which is not read."""
-
-
-def _foreign(beginning: bytes) -> str:
-    """Return whose JSON a file is, where it is not read; else nothing."""
-    return next((name for name, pattern in _FOREIGN if pattern.match(beginning)), "")
+def _may_be_foreign(beginning: bytes) -> bool:
+    """Report whether a file may be another tool's: it begins as JSON does, or has control characters as protobuf."""
+    start = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return start in (b"{", b"[") or any(byte < 9 or 13 < byte < 27 for byte in beginning[:4096])
 
 
 def _open(path: str) -> AbstractContextManager[BinaryIO]:

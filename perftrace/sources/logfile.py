@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from perftrace.core.ids import make_operation_id
+from perftrace.core.patterns import pattern
 from perftrace.core.record import Record, record_of_log
 from perftrace.core.run import CallDetails, CheckpointFields, OperationSpec
 from perftrace.core.values import NO_ATTRIBUTES, Scalar
@@ -501,7 +502,7 @@ def _longer(value: str, operation_id: str) -> Iterator[str]:
         yield value.rstrip(" ") + " " * (len(blanks[1]) // 3)
 
 
-_BLANKS = re.compile(r"((?:%20)+)_[0-9a-f]{16}\Z")
+_BLANKS = pattern(r"((?:%20)+)_[0-9a-f]{16}\Z")
 
 
 class _Seconds(dict[str, int]):
@@ -516,10 +517,10 @@ class _Seconds(dict[str, int]):
 
 def _is_unique(operation_id: str) -> bool:
     """Report whether an id is of one run alone: it ends with a span id, or with the moment of its start."""
-    return _UNIQUE(operation_id) is not None
+    return _UNIQUE.fullmatch(operation_id) is not None
 
 
-_UNIQUE = re.compile(r".*_(?:[0-9a-f]{16}|[0-9]{10}|[0-9]{13})", re.DOTALL | re.ASCII).fullmatch
+_UNIQUE = pattern(r".*_(?:[0-9a-f]{16}|[0-9]{10}|[0-9]{13})", re.DOTALL | re.ASCII)
 
 
 class _Times:
@@ -531,7 +532,7 @@ class _Times:
 
     def of(self, before: str) -> int:
         """Return Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
-        usual = _USUAL(before)
+        usual = _USUAL.match(before)
         if usual is None:
             return time_before(before)
         minute, second, milliseconds = usual.groups()
@@ -540,5 +541,5 @@ class _Times:
         return self._ns + int(second) * 1_000_000_000 + int(milliseconds) * 1_000_000 if self._ns else 0
 
 
-_USUAL = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d):(\d\d)[,.](\d{3})(?= [^ \d+Z-]| - )", re.ASCII).match
+_USUAL = pattern(r"(\d{4}-\d\d-\d\d \d\d:\d\d):(\d\d)[,.](\d{3})(?= [^ \d+Z-]| - )", re.ASCII)
 """A time as `logging` writes it."""

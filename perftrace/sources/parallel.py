@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from typing import BinaryIO, NamedTuple
 
 from perftrace.core.record import Record
+from perftrace.messages import Message
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
 from perftrace.sources.logfile import LogReader, PartState
@@ -32,8 +32,10 @@ class ReadPart(NamedTuple):
 def read_parts(path: str, size: int, slowest: int) -> Iterator[ReadPart]:
     """Read a file of that many bytes, part by part, on all cores.
 
-    slowest: how many of the slowest runs are kept of each part.
+    slowest: how many of the slowest runs are kept of each part. Raises ValueError where a process was killed.
     """
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor  # a small file needs none
+
     starts = range(0, size, PART)
     try:
         pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(starts)), initializer=_be_quiet)
@@ -42,6 +44,8 @@ def read_parts(path: str, size: int, slowest: int) -> Iterator[ReadPart]:
         return
     try:
         yield from pool.map(_read_part, [path] * len(starts), starts, [slowest] * len(starts))
+    except BrokenExecutor:
+        raise ValueError(Message("reader_killed")) from None
     finally:
         # Waited for: else, at the interpreter's exit, one report in a hundred printed a traceback of the pool's own,
         # which woke up a thread that had just gone.

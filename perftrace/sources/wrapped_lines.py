@@ -1,19 +1,20 @@
 """Lines that container runtimes, process managers and log shippers wrapped in JSON."""
 
 import json
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+
+from perftrace.core.patterns import pattern
 
 _decode = json.JSONDecoder(strict=False).raw_decode
 _TIMES = (
     "time", "timestamp", "@timestamp", "asctime", "ts", "datetime", "date", "eventTime", "__REALTIME_TIMESTAMP",
 )  # fmt: skip
 """Keys of what logged a line's time, the best known first."""
-_MEMBER = re.compile(r'\s*"(?:[^"\\]|\\.)*"\s*:\s*(?=")')
+_MEMBER = pattern(r'\s*"(?:[^"\\]|\\.)*"\s*:\s*(?=")')
 """The beginning of a line of JSON that is spread over lines."""
-_STARTS = re.compile(r"[{\[]")
+_STARTS = pattern(r"[{\[]")
 _DEEPEST = 10
 """How deep JSON in JSON is looked into."""
 _MOST_TRIES = 20

@@ -28,6 +28,9 @@ from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
 tracer: Final = Tracer()
 """What every decorated function, block and timer of the process reports to."""
+checkpoint: Final = tracer.checkpoint
+annotate: Final = tracer.annotate
+current_operation: Final = tracer.current_operation
 
 
 class SinkStats(TypedDict):

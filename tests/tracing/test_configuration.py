@@ -184,7 +184,7 @@ def test_only_overridden_hooks_are_called():
 )
 def test_the_environment_configures_and_never_breaks_the_import(variable, value, warns, check):
     """A bad value is a warning and the default."""
-    code = f"import perftrace as p\nassert {check}"
+    code = f"import perftrace.tracing.configuration as _, perftrace as p\nassert {check}"
     result = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, variable: value},
