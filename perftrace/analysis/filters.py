@@ -4,7 +4,6 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from perftrace.core.patterns import pattern
 from perftrace.core.record import Record, ids_of
@@ -132,6 +131,8 @@ def parse_time(text: str, now: float | None = None) -> float:
         return (time.time() if now is None else now) - float(ago[1]) * _UNITS[ago[2]]
     if _UNIX.fullmatch(text):
         return float(text)
+    from datetime import datetime  # few ask for a period
+
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):

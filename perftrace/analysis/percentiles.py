@@ -1,7 +1,6 @@
 """Percentiles of durations, weighed or not; without numpy, as the report works without it."""
 
 import bisect
-import importlib.util
 import itertools
 from array import array
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,12 @@ def percentile(ordered: Sequence[int], share: float) -> float:
     below = int(position)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def _has_numpy() -> bool:
+    import importlib.util  # where there are many
+
+    return importlib.util.find_spec("numpy") is not None
 
 
 class WeightedValues:
@@ -46,7 +51,7 @@ class WeightedValues:
         if not counted and set(groups) <= {1.0}:
             values = groups.get(1.0, ())
             self.count = len(values)
-            if isinstance(values, array) and len(values) >= _MANY and importlib.util.find_spec("numpy"):
+            if isinstance(values, array) and len(values) >= _MANY and _has_numpy():
                 import numpy as np
 
                 self._unordered = np.frombuffer(values, dtype=np.int64)  # in place: nobody needs their order

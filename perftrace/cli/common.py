@@ -2,7 +2,6 @@
 
 import argparse
 import errno
-import importlib.util
 import json
 import os
 import sys
@@ -245,6 +244,8 @@ def _nothing(files: Sequence[str], counters: ReadCounters) -> Message:
 
 def needs_numpy(options: argparse.Namespace) -> bool:
     """Report whether numpy is there; if not, print what helps."""
+    import importlib.util
+
     if importlib.util.find_spec("numpy") is not None:
         return True
     complain(options, Message("needs_numpy", command=options.command))

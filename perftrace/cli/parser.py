@@ -5,9 +5,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from perftrace.messages import TEXTS, Language, in_language
 from perftrace.messages.texts import HelpTexts
 
@@ -18,6 +15,9 @@ class _Formatter(argparse.HelpFormatter):
     """Breaks lines by columns of the terminal: a Chinese character takes two."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
+        from rich.console import Console  # who asks for no help needs none
+        from rich.text import Text
+
         return [line.plain.rstrip() for line in Text(text).wrap(Console(width=width), width)]
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:

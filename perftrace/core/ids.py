@@ -2,7 +2,6 @@
 
 import functools
 import os
-import random
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +14,8 @@ def process_id() -> str:
     pid = os.getpid()
     found = _process.get(pid)
     if found is None:
+        import random
+
         _process.clear()
         found = _process.setdefault(pid, f"{random.Random().getrandbits(64) or 1:016x}")  # noqa: S311  # a name
     return found
@@ -47,6 +48,8 @@ class RandomIds:
 
     def reseed(self) -> None:
         """Draw a new seed from the operating system."""
+        import random  # what a source reads needs no ids
+
         bits = random.Random().getrandbits  # noqa: S311  # names, not secrets
         # Partials of a C function: half of what methods would cost.
         self.span_id: Callable[[], int] = functools.partial(bits, 64)

@@ -1,7 +1,6 @@
 """Which language lines and commands speak."""
 
 import json
-import locale
 import os
 import re
 import sys
@@ -19,6 +18,8 @@ def locale_language(environment: Mapping[str, str] = os.environ) -> Language | N
     names = (environment.get(variable) for variable in ("LC_ALL", "LC_MESSAGES", "LANG"))
     name = next(filter(None, names), "")
     if not name and sys.platform == "win32":
+        import locale
+
         name = locale.getlocale()[0] or ""
     name = re.split(r"[.@]", name)[0].lower()
     if name in ("", "c", "posix"):

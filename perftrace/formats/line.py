@@ -5,13 +5,11 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
-from urllib.parse import unquote
 
 from perftrace.core.ids import encode_name
 from perftrace.core.patterns import pattern
 from perftrace.core.record import Record
 from perftrace.core.values import MAX_WEIGHT, Outcome
-from perftrace.formats.times import LOOKED_AT
 from perftrace.messages import Language
 
 
@@ -44,6 +42,8 @@ _ENDS_OF_PLACES = (*"0123456789", "]", ")")
 """How each line begins: U+23F1 U+FE0F, two blanks."""
 
 
+LOOKED_AT = 200
+"""Characters before a line in which its time is looked for."""
 WEIGHT = "sampled_1_in"
 """The name of the field that says how many runs a line stands for."""
 
@@ -503,6 +503,15 @@ def split_id(operation_id: str, key: str | None = None, names: Container[str] = 
     if guess:
         return Identity(_decoded(guess[1], made), guess[2], span)
     return Identity(whole, None, span)
+
+
+def unquote(text: str) -> str:
+    """Decode what `encode_name` encoded."""
+    if "%" not in text:
+        return text
+    import urllib.parse  # most names need no decoding
+
+    return urllib.parse.unquote(text)
 
 
 def _decoded(text: str, made: bool) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 from perftrace.core.patterns import pattern
+from perftrace.formats.line import LOOKED_AT
 
 _CLOCK = r"(\d\d):(\d\d):(\d\d)(?:[.,:](\d{1,9}))?"
 _ZONE = r"(?: ?(Z|UTC|GMT|[+-]\d\d:?\d\d)(?![\w:]))?"
@@ -12,9 +13,6 @@ _MONTHS = {name: number for number, name in enumerate(
     ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)}  # fmt: skip
 _MONTH = rf"({'|'.join(_MONTHS)})[a-z]*"
 _BEFORE = r"(?<![\w:./-])"
-LOOKED_AT = 200
-"""Characters before a line in which its time is looked for."""
-
 Parts = tuple[int | None, int, int]
 """Year, or None where it is not told; month; day."""
 

@@ -1,11 +1,34 @@
 """Messages that can be read in each language, and are English text for whoever does not ask."""
 
-from typing import Any
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast, get_args
 
-from perftrace.messages import en, zh
 from perftrace.messages.texts import Language, Texts
 
-TEXTS: dict[Language, Texts] = {"zh": zh.TEXTS, "en": en.TEXTS}
+
+class _TextsByLanguage(Mapping[Language, Texts]):
+    """The texts of each language, whose file is imported when it is asked for."""
+
+    def __getitem__(self, language: Language) -> Texts:
+        if language not in get_args(Language):
+            raise KeyError(language)
+        return _texts_of(language)
+
+    def __iter__(self) -> Iterator[Language]:
+        return iter(get_args(Language))
+
+    def __len__(self) -> int:
+        return len(get_args(Language))
+
+
+@functools.cache
+def _texts_of(language: Language) -> Texts:
+    return cast("Texts", importlib.import_module(f"perftrace.messages.{language}").TEXTS)
+
+
+TEXTS: Mapping[Language, Texts] = _TextsByLanguage()
 
 
 class Message(str):

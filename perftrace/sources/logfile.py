@@ -1,7 +1,7 @@
 """Log files with perftrace's lines among any others -> records."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -32,10 +32,8 @@ from perftrace.formats.line import (
     subject_of,
     why_not,
 )
-from perftrace.formats.times import time_before
 from perftrace.sources.aggregates import RunAggregates
 from perftrace.sources.base import ReadCounters
-from perftrace.sources.wrapped_lines import unwrapped, unwrapped_block
 
 RECENT = 10_000
 """How many finished ids are remembered at least, to tell a line written twice from a new run."""
@@ -299,7 +297,11 @@ class LogReader:
         """Read any line; return what ended in it: one that was wrapped may hold several."""
         if "[PERF]" not in text:
             return []
-        inner = unwrapped(text) if '"' in text else ()
+        inner: Sequence[str] = ()
+        if '"' in text:
+            from perftrace.sources.wrapped_lines import unwrapped
+
+            inner = unwrapped(text)
         records = [self._take_one(path, number, one) for one in inner or (text,)]
         return [record for record in records if record is not None]
 
@@ -456,6 +458,8 @@ def _split(block: str) -> list[PlainLine] | None:
     """Take the lines of a block apart, those in them if all are wrapped; None where it must be read line by line."""
     inner: str | None = block
     while inner is not None and may_be_wrapped(inner):
+        from perftrace.sources.wrapped_lines import unwrapped_block
+
         inner = unwrapped_block(inner)
     return None if inner is None else plain_block(inner)
 
@@ -532,6 +536,10 @@ class _Times:
 
     def of(self, before: str) -> int:
         """Return Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
+        if not before:
+            return 0
+        from perftrace.formats.times import time_before  # where runs are counted nobody asks for it
+
         usual = _USUAL.match(before)
         if usual is None:
             return time_before(before)

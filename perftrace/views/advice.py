@@ -1,11 +1,10 @@
 """Advice on a terminal: one concrete next step for each finding."""
 
-from rich.console import Group, RenderableType
 from rich.text import Text
 
 from perftrace.analysis.advice import Advice, Finding
 from perftrace.messages import TEXTS, Language
-from perftrace.views.console import paragraphs
+from perftrace.views.console import Part, TextView, paragraphs
 from perftrace.views.text import duration, shorten, unused_blocks
 
 MAX_FINDINGS = 10
@@ -18,21 +17,21 @@ def finding_text(finding: Finding, language: Language) -> str:
     return text.format(operation=shorten(finding.operation), segment=shorten(finding.segment))
 
 
-def advice_view(found: Advice, language: Language) -> Group:
+def advice_view(found: Advice, language: Language) -> TextView:
     """Return the findings, each with its gain and where to look."""
     words = TEXTS[language].advice
     unused = unused_blocks(found.unused, language)
     if not found.findings:
         return paragraphs([[words.nothing.format(count=found.count)], *unused])
     shown = found.findings[:MAX_FINDINGS]
-    blocks: list[list[RenderableType]] = [[words.first.format(count=found.count, findings=len(found.findings))]]
+    blocks: list[list[Part]] = [[words.first.format(count=found.count, findings=len(found.findings))]]
     blocks += [_finding(number, finding, language) for number, finding in enumerate(shown, 1)]
     if len(found.findings) > len(shown):
         blocks.append([words.more.format(count=len(found.findings) - len(shown))])
     return paragraphs([*blocks, *unused])
 
 
-def _finding(number: int, finding: Finding, language: Language) -> list[RenderableType]:
+def _finding(number: int, finding: Finding, language: Language) -> list[Part]:
     words = TEXTS[language].advice
     gain = words.gain.format(
         total=_saved(finding.gain.total),

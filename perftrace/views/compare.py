@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from rich.console import Group, RenderableType
-
 from perftrace.analysis.comparison import Compared, Comparison, Verdict
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import CompareTexts
-from perftrace.views.console import paragraphs
+from perftrace.views.console import Part, TextView, paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import duration, shorten
 
@@ -26,11 +24,11 @@ _COLUMNS = (
 )
 
 
-def compare_view(found: Compared, language: Language) -> Group:
+def compare_view(found: Compared, language: Language) -> TextView:
     """Return the number of verdicts, all in a table, and what only one side has."""
     words = TEXTS[language].compare
-    blocks: list[list[RenderableType]] = []
-    rest: list[RenderableType] = []
+    blocks: list[list[Part]] = []
+    rest: list[Part] = []
     if found.operations:
         verdicts = [operation.verdict for operation in found.operations]
         blocks.append([words.counts.format(**{name: verdicts.count(name) for name in get_args(Verdict)})])

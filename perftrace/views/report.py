@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from perftrace.analysis.reports import NeverEnded, OperationReport, Report, Segment, SlowRun
 from perftrace.core.values import END
 from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Language, Message, in_language
 from perftrace.messages.texts import ReportTexts
 from perftrace.sources.base import ReadCounters
-from perftrace.views.console import paragraphs
+from perftrace.views.console import Part, Styled, TextView, paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import duration, shorten
 
@@ -55,14 +52,14 @@ _COLUMNS = (
 _RUN_COLUMNS = (NAME, NUMBER, Column(is_left=True, styles={"error|异常": "red"}), NAME)
 
 
-def report_view(report: Report, counters: ReadCounters, language: Language) -> Group:
+def report_view(report: Report, counters: ReadCounters, language: Language) -> TextView:
     """Return a report: what to fix first, the table, the slowest runs, what never ended, what was read."""
     words = TEXTS[language].report
     first = _first(report, words)
-    blocks: list[list[RenderableType]] = []
+    blocks: list[list[Part]] = []
     if counters.first_not_understood:
         blocks.append([words.not_understood, *_missed(counters, language)])
-    blocks += [[Text(first, style="bold")]] if first else []
+    blocks += [[Styled(first, "bold")]] if first else []
     shown = _operations_shown(report.operations)
     blocks.append([Table(words.columns, _COLUMNS, _rows(shown, words), language)])
     if len(report.operations) > len(shown):
@@ -108,7 +105,7 @@ def _operations_shown(operations: Sequence[OperationReport]) -> Sequence[Operati
     return operations
 
 
-def _never_ended(runs: Sequence[NeverEnded], words: ReportTexts) -> list[RenderableType]:
+def _never_ended(runs: Sequence[NeverEnded], words: ReportTexts) -> list[Part]:
     shown = runs[:MAX_NEVER_ENDED]
     lines = [words.never_ended.format(count=len(runs))]
     lines += [f"  {shorten(run.operation_id)}  {_place(run, words)}" for run in shown]

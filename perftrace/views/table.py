@@ -1,15 +1,15 @@
 """Tables that fit their window: columns are left out and named, and names are broken into lines."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table as RichTable
-from rich.text import Text
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from perftrace.messages import TEXTS, Language
-from perftrace.views.text import shorten
+from perftrace.views.text import cell_len, shorten
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
 
 _GAP = 2
 """Columns of a terminal between two columns of a table."""
@@ -17,8 +17,7 @@ _NARROWEST = 8
 """Columns of a terminal that are left of a name where nothing else helps."""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """How a column is set, and what becomes of it where the window is too narrow."""
 
     is_left: bool = False
@@ -29,7 +28,7 @@ class Column:
     """How narrow it may become, in columns of a terminal; None is as wide as its cells are."""
     dropped: int = 0
     """When it is left out: the highest first, 0 never."""
-    styles: Mapping[str, str] = field(default_factory=dict)
+    styles: Mapping[str, str] = MappingProxyType({})
     """Styles on a terminal of what matches a regular expression."""
 
 
@@ -51,9 +50,26 @@ class Table:
         self._rows = [self._filled(row) for row in rows]
         self._language: Language = language
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def lines(self) -> Iterator[str]:
+        """Return it as wide as it is, as plain text."""
+        natural = self._natural()
+        for row in ([self._head] if any(self._head) else []) + self._rows:
+            cells = []
+            for cell, width, column in zip(row, natural, self._columns, strict=True):
+                blanks = " " * (width - cell_len(cell))
+                cells.append(cell + blanks if column.is_left else blanks + cell)
+            yield (" " * _GAP).join(cells)
+
+    def _natural(self) -> list[int]:
+        """Return how wide the columns are."""
+        return [max(map(cell_len, column)) for column in zip(self._head, *self._rows, strict=True)]
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         """Render it for the width of a console."""
-        natural = [max(map(cell_len, column)) for column in zip(self._head, *self._rows, strict=True)]
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        natural = self._natural()
         kept = self._kept(natural, options.max_width)
         widths = self._widths({at: natural[at] for at in kept}, options.max_width)
         table = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(self._head))
@@ -101,7 +117,9 @@ class Table:
     def _filled(self, row: Sequence[str]) -> list[str]:
         return [shorten(cell) for cell in row] + [""] * (len(self._columns) - len(row))
 
-    def _cell(self, at: int, text: str, width: int) -> Text:
+    def _cell(self, at: int, text: str, width: int) -> "Text":
+        from rich.text import Text
+
         narrowed = self._columns[at].narrowed
         cell = Text(text if narrowed is None or cell_len(text) <= width else narrowed(text, width))
         for pattern, style in self._columns[at].styles.items():

@@ -1,10 +1,12 @@
 """Names and durations as text that is fit for a terminal."""
 
-from rich.cells import cell_len, set_cell_size
+from typing import TYPE_CHECKING
 
-from perftrace.analysis.trees import TreeIssues
 from perftrace.formats.line import escape
 from perftrace.messages import TEXTS, Language
+
+if TYPE_CHECKING:
+    from perftrace.analysis.trees import TreeIssues
 
 MAX_NAME = 200
 """The widest name that is shown whole, in columns of a terminal."""
@@ -25,13 +27,26 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+def cell_len(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich import cells  # takes a tenth of a small report
+
+    return cells.cell_len(text)
+
+
 def shorten(text: str, columns: int = MAX_NAME) -> str:
     """Make a name fit for a terminal: no controls, and its end left out where it is wider than `columns`.
 
     Two names of one beginning differ at their ends, and an id is there to be copied: that wide no name should be.
     """
     text = escape(text)
-    return text if cell_len(text) <= columns else f"{set_cell_size(text, max(0, columns - 1)).rstrip()}…"
+    if 2 * len(text) <= columns or cell_len(text) <= columns:
+        return text
+    from rich.cells import set_cell_size
+
+    return f"{set_cell_size(text, max(0, columns - 1)).rstrip()}…"
 
 
 def squeeze(bars: str, columns: int) -> str:
@@ -45,7 +60,7 @@ def squeeze(bars: str, columns: int) -> str:
     return "".join(max(bars[at * size // columns : (at + 1) * size // columns]) for at in range(columns))
 
 
-def unused_blocks(unused: TreeIssues, language: Language) -> list[list[str]]:
+def unused_blocks(unused: "TreeIssues", language: Language) -> list[list[str]]:
     """Describe what does not fit into trees, each a paragraph; none where all does."""
     counts = zip(TEXTS[language].tree_issues, (unused.duplicates, unused.orphans, unused.clipped), strict=True)
     return [[text.format(count=count)] for text, count in counts if count]

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.console import Group, RenderableType
 from rich.text import Text
 
 from perftrace.analysis.trends import Change, Metric, OperationTrend, Trend
 from perftrace.messages import TEXTS, Language
 from perftrace.messages.texts import TrendTexts
-from perftrace.views.console import paragraphs
+from perftrace.views.console import Part, TextView, paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import duration, shorten, squeeze
 
@@ -35,20 +34,20 @@ _CHANGE_COLUMNS = (
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def trend_view(found: Trend, language: Language) -> Group:
+def trend_view(found: Trend, language: Language) -> TextView:
     """Return a line with a sparkline for each operation, then all changes by time."""
     words = TEXTS[language].trend
     windows = found.operations[0].windows
     first = words.window.format(window=length(found.window), start=_time(windows[0].start), count=len(windows))
     operations = found.operations[:MAX_OPERATIONS]
-    lines: list[RenderableType] = [Table(words.columns, _COLUMNS, map(_row, operations), language)]
+    lines: list[Part] = [Table(words.columns, _COLUMNS, map(_row, operations), language)]
     if len(found.operations) > len(operations):
         lines.append(words.more.format(count=len(found.operations) - len(operations)))
     changes = sorted(
         ((change, operation.name) for operation in found.operations for change in operation.changes),
         key=lambda one: one[0].at,
     )
-    told: list[RenderableType] = []
+    told: list[Part] = []
     if changes:
         rows = [_change(change, name, words) for change, name in changes]
         told += [Text(words.changes, style="bold"), Table(words.change_columns, _CHANGE_COLUMNS, rows, language)]

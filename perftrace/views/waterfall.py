@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
 from rich.text import Text
 
 from perftrace.analysis.trace import TraceDetail
 from perftrace.analysis.trees import Node
 from perftrace.messages import TEXTS, Language
-from perftrace.views.console import paragraphs
+from perftrace.views.console import Part, Styled, TextView, paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import duration, shorten, squeeze, step_name
 
@@ -33,7 +32,7 @@ _PATH_COLUMNS = (NUMBER, NUMBER, NAME)
 _GAP_COLUMNS = (NUMBER, NUMBER)
 
 
-def waterfall_view(found: TraceDetail, language: Language) -> Group:
+def waterfall_view(found: TraceDetail, language: Language) -> TextView:
     """Draw a trace: a line for each run, its bar where it ran, heavy where the end waited for it, cut by checkpoints.
 
     Below it the critical path, by what takes longest, and the gaps of at least 1 % of the whole.
@@ -44,12 +43,12 @@ def waterfall_view(found: TraceDetail, language: Language) -> Group:
     nodes = list(root.walk())
     trace = root.record.trace_id or shorten(root.record.operation_id)
     title = words.title.format(trace=trace, total=duration(total / 1e9), runs=len(nodes))
-    drawing: list[RenderableType] = [Table((), _COLUMNS, _run_rows(found, nodes, language), language)]
+    drawing: list[Part] = [Table((), _COLUMNS, _run_rows(found, nodes, language), language)]
     if len(nodes) > MAX_RUNS:
         drawing.append(words.more.format(count=len(nodes) - MAX_RUNS))
     path = Table((), _PATH_COLUMNS, _path_rows(found, total), language)
-    blocks: list[list[RenderableType]] = [
-        [Text(title, style="bold")],
+    blocks: list[list[Part]] = [
+        [Styled(title, "bold")],
         drawing,
         [Text(words.path, style="bold"), path],
     ]

@@ -1,11 +1,8 @@
 """Predictions on a terminal."""
 
-from rich.console import Group
-from rich.text import Text
-
 from perftrace.analysis.predictions import FasterStep, WhatIf
 from perftrace.messages import TEXTS, Language
-from perftrace.views.console import paragraphs
+from perftrace.views.console import Styled, TextView, paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import duration, shorten, step_name, unused_blocks
 
@@ -25,7 +22,7 @@ _COLUMNS = (
 )
 
 
-def whatif_view(found: WhatIf, language: Language) -> Group:
+def whatif_view(found: WhatIf, language: Language) -> TextView:
     """Return the step that saves most in a sentence, all in a table, and what is assumed."""
     words = TEXTS[language].whatif
     name = shorten(found.operation)
@@ -50,7 +47,7 @@ def whatif_view(found: WhatIf, language: Language) -> Group:
     further = len(by_step) - len(rows) + found.left_out
     more = [words.more.format(count=further)] if further else []
     table = Table(words.columns, _COLUMNS, rows, language)
-    return paragraphs([[Text(first, style="bold")], [table, *more], [words.assumption], *unused])
+    return paragraphs([[Styled(first, "bold")], [table, *more], [words.assumption], *unused])
 
 
 def _row(steps: list[FasterStep]) -> tuple[str, ...]:

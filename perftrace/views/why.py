@@ -1,11 +1,10 @@
 """Why slow runs are slow, on a terminal: a sentence first."""
 
-from rich.console import Group, RenderableType
 from rich.text import Text
 
 from perftrace.analysis.tails import TYPICAL, Why
 from perftrace.messages import TEXTS, Language
-from perftrace.views.console import paragraphs
+from perftrace.views.console import Part, TextView, paragraphs
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import duration, shorten, step_name, unused_blocks
 
@@ -31,10 +30,10 @@ def why_sentence(found: Why, language: Language) -> str:
     return sentence + words.end
 
 
-def why_view(found: Why, language: Language) -> Group:
+def why_view(found: Why, language: Language) -> TextView:
     """Return the sentence, the steps, and what the slowest have more often."""
     words = TEXTS[language].why
-    first: list[RenderableType] = [Text(why_sentence(found, language), style="bold")]
+    first: list[Part] = [Text(why_sentence(found, language), style="bold")]
     if not found.enough:
         first.append(words.too_few.format(count=found.count, needed=found.needed))
     first.append(
@@ -57,7 +56,7 @@ def why_view(found: Why, language: Language) -> Group:
         )
         for part in shown
     ]
-    steps: list[RenderableType] = [Table(words.columns, _COLUMNS, rows, language)]
+    steps: list[Part] = [Table(words.columns, _COLUMNS, rows, language)]
     if len(found.parts) > len(shown):
         steps.append(words.more.format(count=len(found.parts) - len(shown)))
     blocks = [first, steps]

@@ -12,7 +12,7 @@ from perftrace.analysis import reports as analysis
 from perftrace.core.record import Record
 from perftrace.core.values import NO_ATTRIBUTES
 from perftrace.sources.base import ReadCounters, Reading
-from perftrace.views.console import plain_text, write
+from perftrace.views.console import Styled, TextView, plain_text, write
 from perftrace.views.report import MAX_ROWS, report_view
 from perftrace.views.table import NAME, NUMBER, Column, Table
 from perftrace.views.text import shorten, squeeze
@@ -37,6 +37,16 @@ def test_columns_line_up_whatever_the_characters():
     rows = [("a", "1", "end"), ("按钮", "123", "end"), ("e\u0301", "2", "◀"), ("b", "2")]
     text = plain_text(Table(("操作", "次数", "x"), (NAME, NUMBER, NAME), rows, "zh"))
     assert text == "操作  次数  x\na        1  end\n按钮   123  end\ne\u0301        2  ◀\nb        2\n"
+
+
+@given(
+    st.lists(st.lists(st.text("ab 按é◀-_.", max_size=12).map(str.strip), min_size=3, max_size=3), max_size=5),
+    st.lists(st.sampled_from(["", "操作", "count"]), min_size=3, max_size=3),
+)
+def test_a_pipe_gets_what_a_wide_terminal_shows(rows, titles):
+    """Though rich draws the one and not the other."""
+    found = TextView(["first", "", Table(titles, (NAME, NUMBER, NAME), rows, "en"), Styled("last", "bold")])
+    assert plain_text(found) == plain_text(found, width=10_000)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
