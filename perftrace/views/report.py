@@ -165,10 +165,11 @@ def _rows(operations: Sequence[OperationReport], words: ReportTexts) -> Iterable
 
 def _told(segments: Sequence[Segment]) -> tuple[Sequence[Segment], Sequence[Segment]]:
     """Tell segments that have a row each from those that share one: of many, the small ones."""
-    small = [one for one in segments if one.share < SMALL and not one.bottleneck and one.name != END]
-    if len(segments) <= MANY_SEGMENTS or len(small) < 2:
-        return segments, ()
-    return [one for one in segments if one not in small], small
+    shown: list[Segment] = []
+    small: list[Segment] = []
+    for one in segments:
+        (small if one.share < SMALL and not one.bottleneck and one.name != END else shown).append(one)
+    return (shown, small) if len(segments) > MANY_SEGMENTS and len(small) > 1 else (segments, ())
 
 
 def _folded_row(segments: Sequence[Segment], words: ReportTexts) -> Iterable[Sequence[str]]:

@@ -64,6 +64,13 @@ def names(count):
         yield from handler(number, number * 50 * MS, name, (f"fetch{number}", f"render{number}"))
 
 
+def checkpoints(count):
+    """Each run with two of its own."""
+    for number in range(1, count + 1):
+        marks = [{"name": f"item_{2 * number + half}", "elapsed_ns": (half + 1) * MS} for half in (0, 1)]
+        yield from handler(number, number * 50 * MS, checkpoints=marks)
+
+
 def processes(count):
     for number in range(1, count + 1):
         yield from ({**one, "pid": number} for one in handler(number, number * 50 * MS))
@@ -102,6 +109,7 @@ def depth(count):
 WORLDS = {
     "runs at once": (at_once, 4_000),
     "names": (names, 4_000),
+    "names of checkpoints": (checkpoints, 2_000),
     "children of a span": (children, 400),
     "depth": (depth, 150),
     "processes": (processes, 4_000),

@@ -33,7 +33,7 @@ def main(goals):
         write_log(path, 600)
         small, megabytes = cpu_of("-m", "perftrace", "report", str(path), rounds=ROUNDS)
         print(
-            f"report of 600 lines: {small / bare:.1f} times the CPU of Python with json and argparse, {megabytes:.0f} MB",
+            f"report of 600 lines: {small / bare:.1f} times the CPU of `import json, argparse`, {megabytes:.0f} MB",
             goals.check(small / bare, most=4),
         )
         for command in ("trend", "advise"):
