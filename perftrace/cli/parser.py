@@ -2,8 +2,9 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from perftrace.messages import TEXTS, Language, in_language
 from perftrace.messages.texts import HelpTexts
@@ -25,10 +26,10 @@ class _Formatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that speaks a language; what argparse says of wrong options stays English, as Python's."""
+    """An `ArgumentParser` that speaks a language."""
 
     def __init__(self, *, language: Language = "zh", **options: Any) -> None:
-        words = TEXTS[language].help
+        words = self._words = TEXTS[language].help
         self._titles = {"usage: ": words.usage, "positional arguments:": f"{words.arguments}:"}
         self._titles["options:"] = f"{words.options}:"
         super().__init__(add_help=False, formatter_class=_Formatter, **options)
@@ -45,6 +46,21 @@ class Parser(argparse.ArgumentParser):
     def format_usage(self) -> str:
         """Return the usage in the language."""
         return self._translated(super().format_usage())
+
+    def error(self, message: str) -> NoReturn:
+        """End the program, with what is wrong in the language."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {self._words.error}: {self._complaint(message)}\n")
+
+    def _complaint(self, message: str) -> str:
+        of_argument = re.fullmatch(r"argument ([^:]+): (.+)", message, re.DOTALL)
+        if of_argument:
+            return f"{self._words.argument} {of_argument[1]}: {self._complaint(of_argument[2])}"
+        for pattern, text in self._words.complaints.items():
+            found = re.fullmatch(pattern, message, re.DOTALL)
+            if found:
+                return text.format(*found.groups())
+        return message
 
     def _translated(self, text: str) -> str:
         pattern = "|".join(map(re.escape, self._titles))

@@ -1,5 +1,6 @@
 """Every text for people in English."""
 
+from perftrace.messages.plurals import with_plurals
 from perftrace.messages.texts import (
     AdviceTexts,
     CompareTexts,
@@ -16,13 +17,13 @@ from perftrace.messages.texts import (
     WhyTexts,
 )
 
-TEXTS = Texts(
+_TEXTS = Texts(
     advice=AdviceTexts(
-        first="{count} traces looked at, {findings} findings, by the time that they would save in all:",
-        nothing="{count} traces looked at; nothing to advise.",
-        gain="saves {total} (p50 {p50}, p95 {p95}); {count} traces; confidence {confidence:.0%}",
+        first="{count:trace|traces} looked at, {findings:finding|findings}, by the time that they would save in all:",
+        nothing="{count:trace|traces} looked at; nothing to advise.",
+        gain="saves {total} (p50 {p50}, p95 {p95}); {count:trace|traces}; confidence {confidence:.0%}",
         evidence="such as {ids}",
-        more="... and {count} findings more",
+        more="... and {count:finding|findings} more",
         texts={
             "repeated_lookup": "{operation} calls {segment} more than once with the same key in one trace: ask once "
             "and hand the answer on, or cache it.",
@@ -51,7 +52,7 @@ TEXTS = Texts(
         counts="{slower} slower, {faster} faster, {same} the same, {inconclusive} inconclusive, of the operations.",
         columns=("operation", "runs A", "runs B", "p50 A", "p50 B", "change", "interval", "verdict"),
         verdicts={"slower": "slower ▲", "faster": "faster ▼", "same": "same", "inconclusive": "inconclusive"},
-        needed="about {needed} more runs on each side",
+        needed="about {needed:more run|more runs} on each side",
         only="Only in {side}: {names}",
         nothing="The two have no operation in common.",
         more="... and {count} more",
@@ -66,8 +67,8 @@ TEXTS = Texts(
         miss_odd_addition="what follows the duration is no addition",
         foreign_format="the JSON of {name} is not read: export the traces as OTLP",
         no_spans="{names}: no spans; it holds {found}",
-        most_not_understood="{missed} lines with [PERF] were not understood, more than were ({used}); the first is "
-        "{file}:{line}: {text} ({reason})",
+        most_not_understood="{missed:line|lines} with [PERF] {missed:=was|were} not understood, more than were "
+        "({used}); the first is {file}:{line}: {text} ({reason})",
         stdin_closed="standard input is closed",
         not_found="No such file or directory",
         no_trace_files="a directory without trace files (*{lines}, *{parquet}); of logs name the files",
@@ -85,7 +86,7 @@ TEXTS = Texts(
         bad_parquet="no Parquet file, or a damaged one: {error}",
         damaged_store="{error}; `perftrace store check` names each damaged file",
         store_busy="another process is at work in it; try again",
-        not_all_taken="DuckDB did not take all of {count} records",
+        not_all_taken="DuckDB did not take all of {count:record|records}",
         needs_duckdb="Parquet files of a store need DuckDB: pip install 'perftrace-toolkit[store]'",
         needs_protobuf="OTLP's protobuf needs opentelemetry-proto: pip install 'perftrace-toolkit[otlp]'",
         needs_urllib3="Sending needs urllib3: pip install 'perftrace-toolkit[otlp]'",
@@ -110,23 +111,35 @@ TEXTS = Texts(
         prune_what="prune needs --max-age, such as 30d, or --max-size, such as 1GB, or both",
         binary_on_terminal="{format} is no text for a terminal: name a file with --output",
         not_to_a_receiver="{format} goes to a file; to a receiver goes --to otlp",
-        lost="{lost} of {count} records {reason}",
-        full="full: only the first {count} records were written",
+        lost="{lost} of {count:record|records} {reason}",
+        full="full: only the first {count:record|records} were written",
         empty="{names}: empty",
-        no_line="{names}: no line of perftrace among {lines} lines",
+        no_line="{names}: no line of perftrace among {lines:line|lines}",
         none_understood="{names}: none of the {count} lines of perftrace is understood; the first is {file}:{line}",
-        none_of_log="{names}: none of the {count} lines with [PERF] is understood; the first is {file}:{line}: {text} "
-        "({reason})",
-        newer_lines="{count} lines were written by a newer perftrace; upgrade to read them",
+        none_of_log="{names}: none of the {count:line|lines} with [PERF] is understood; the first is "
+        "{file}:{line}: {text} ({reason})",
+        newer_lines="{count:line was|lines were} written by a newer perftrace; upgrade to read them",
         passed_over="passed over, as they hold no records: {names}",
         passed_over_more="passed over, as they hold no records: {names} and {more} more",
-        cut_off="{count} runs have a caller outside of the period: they stand there without it",
-        untimed="{count} of {of} runs have no time: their lines tell none",
-        unfinished="{count} runs that never ended are left out",
+        cut_off="{count:run has its caller|runs have their callers} outside of the period "
+        "and {count:=stands|stand} there alone",
+        untimed="{count} of {of:run|runs} {count:=has|have} no time: {count:=its|their} lines tell none",
+        unfinished="{count:run that never ended is|runs that never ended are} left out",
     ),
     help=HelpTexts(
         program="Tells why a bot or async service is slow, and which step to fix first.",
         usage="usage: ",
+        error="error",
+        argument="argument",
+        complaints={
+            r"the following arguments are required: (.+)": "the following arguments are required: {0}",
+            r"unrecognized arguments: (.+)": "unrecognized arguments: {0}",
+            r"expected one argument": "expected one argument",
+            r"expected at least one argument": "expected at least one argument",
+            r"invalid choice: (.+) \(choose from (.+)\)": "invalid choice: {0} (choose from {1})",
+            r"ignored explicit argument (.+)": "ignored explicit argument {0}",
+            r"ambiguous option: (.+) could match (.+)": "ambiguous option: {0} could match {1}",
+        },
         arguments="positional arguments",
         options="options",
         help="show this help and exit",
@@ -209,11 +222,11 @@ TEXTS = Texts(
         },
     ),
     report=ReportTexts(
-        first="Fix first: {step} ({share} of all own time: {total} in {count} runs)",
+        first="Fix first: {step} ({share} of all own time: {total} in {count:run|runs})",
         first_of_log="Fix first: {step} ({share} of its time, {total} in all)",
         step="{segment} in {operation}",
         callers="  called by {callers}",
-        sampled="  from {traces} of {of} traces, chosen by their ids",
+        sampled="  from {traces} of {of:trace|traces}, chosen by their ids",
         columns=(
             "operation",
             "count",
@@ -238,31 +251,31 @@ TEXTS = Texts(
         stood_at="stood at {checkpoint}",
         at_start="no checkpoint yet",
         more="... and {count} more",
-        folded="({count} segments below {share})",
+        folded="({count:segment|segments} below {share})",
         unplaced="-: a plain log does not say what called what, so no time of their own is known.",
         not_understood="Not understood:",
-        obscured="{count} runs have lines that were not understood: nobody knows how they ended.",
-        duplicates="{count} records were there more than once; they count once.",
-        read="{lines} lines read, {used} used, {not_understood} not understood.",
+        obscured="{count:run has|runs have} lines that were not understood: nobody knows how {count:=it|they} ended.",
+        duplicates="{count:record was|records were} there more than once; {count:=it counts|they count} once.",
+        read="{lines:line|lines} read, {used} used, {not_understood} not understood.",
         outcomes={},
     ),
     store=StoreTexts(
         files="Files: {files}, {in_use} of them being written to",
-        kind="{kind}: {files} files, {size}",
+        kind="{kind}: {files:file|files}, {size}",
         records="Records: {records}",
         written="Last written to: {oldest} the oldest, {newest} the newest",
         other_files="Not of the store: {names}",
-        compacted="Compacted {files} files, {records} records: {before} → {after}",
-        kept="{lines} lines that are no records stay in *.kept.jsonl",
-        in_use="{files} files are in use and stay as they are",
-        pruned="Removed {files} files, {size}",
-        left="{files} files are left, {size}",
+        compacted="Compacted {files:file|files}, {records:record|records}: {before} → {after}",
+        kept="{lines:line that is no record stays|lines that are no records stay} in *.kept.jsonl",
+        in_use="{files:file is in use and stays as it is|files are in use and stay as they are}",
+        pruned="Removed {files:file|files}, {size}",
+        left="{files:file is|files are} left, {size}",
         over="What is left is still too much: it is in use",
-        sound="Sound: {files} files, {records} records",
-        unsound="Not sound: {bad} of {files} files; {records} records can be read",
+        sound="Sound: {files:file|files}, {records:record|records}",
+        unsound="Not sound: {bad} of {files:file|files}; {records:record|records} can be read",
         torn="the last line is torn",
-        damaged="{count} damaged lines",
-        newer="{count} lines of a newer perftrace",
+        damaged="{count:damaged line|damaged lines}",
+        newer="{count:line|lines} of a newer perftrace",
         live="being written to",
     ),
     table=TableTexts(left_out="Not shown, as the window is too narrow: {columns}"),
@@ -274,19 +287,20 @@ TEXTS = Texts(
         changes="Lasting changes:",
         none="No lasting change.",
         more="... and {count} more",
-        needed="{operation} has runs in {count} windows; it takes {needed} more to tell changes from noise, or a "
-        "shorter --window.",
+        needed="{operation} has runs in {count:window|windows}; it takes {needed} more to tell changes "
+        "from noise, or a shorter --window.",
         per_second="{rate}/s",
     ),
     waterfall=WaterfallTexts(
-        title="Trace {trace}, {total}, {runs} runs",
+        title="Trace {trace}, {total}, {runs:run|runs}",
         path="Critical path:",
         gaps="Own time between children:",
         more="... and {count} more",
         unawaited="nobody waits for it",
     ),
     whatif=WhatifTexts(
-        first="{operation} ({count} runs): {step} in half its time saves {gain} in all, p50 goes from {now} to {then}",
+        first="{operation} ({count:run|runs}): {step} in half its time saves {gain} in all, p50 goes "
+        "from {now} to {then}",
         columns=(
             "step",
             "saves at -25%",
@@ -299,9 +313,9 @@ TEXTS = Texts(
             "p95 at -50%",
             "p95 interval",
         ),
-        more="... and {count} steps more",
-        too_few="{operation} has {count} runs; a prediction needs {needed} more.",
-        nothing="{operation} ({count} runs): no step saves anything by being faster.",
+        more="... and {count:step|steps} more",
+        too_few="{operation} has {count:run|runs}; a prediction needs {needed} more.",
+        nothing="{operation} ({count:run|runs}): no step saves anything by being faster.",
         assumption="Assumed: what waits for what stays as recorded; queueing for processors, locks and connections is "
         "not modelled. Intervals are at 95 %.",
     ),
@@ -310,12 +324,12 @@ TEXTS = Texts(
         part="; {part} of it is {step}",
         attribute="; {tail:.0%} of them have {name}={value} (typical: {typical:.0%})",
         end=".",
-        no_gap="{operation} ({count} runs): the slowest are as fast as typical ones.",
-        too_few="There are {count} runs only; what follows needs {needed} more to be relied on.",
-        groups="Slowest: {tail_count} runs, {tail_mean} on average; typical (p{low:.0f} to p{high:.0f}): "
-        "{typical_count} runs, {typical_mean} on average.",
+        no_gap="{operation} ({count:run|runs}): the slowest are as fast as typical ones.",
+        too_few="There {count:=is|are} {count:run|runs} only; what follows needs {needed} more to be relied on.",
+        groups="Slowest: {tail_count:run|runs}, {tail_mean} on average; typical (p{low:.0f} to p{high:.0f}): "
+        "{typical_count:run|runs}, {typical_mean} on average.",
         columns=("step (on the critical path)", "longer by", "of the gap", "of the variance"),
-        more="... and {count} steps more",
+        more="... and {count:step|steps} more",
         attributes="The slowest have more often (false discovery rate 5%):",
         attribute_columns=("attribute", "value", "slowest", "typical", "p"),
         no_attributes="No attribute and no key is more frequent among the slowest.",
@@ -328,8 +342,8 @@ TEXTS = Texts(
         broken_sink="the sink {sink} raised {error}; what it misses is counted in stats()",
         too_many_names="too many names for {sink}: those beyond the cap become {name} (does a name hold a user's id?)",
         queue_full="the queue of {sink} is full: events are being dropped",
-        queue_free="the queue of {sink} is free again: {count} events were dropped meanwhile",
-        lost_at_exit="the sink {sink} did not end in time: {count} events are lost",
+        queue_free="the queue of {sink} is free again: {count:event was|events were} dropped meanwhile",
+        lost_at_exit="the sink {sink} did not end in time: {count:event is|events are} lost",
         logger_disabled="the logger {logger} is disabled, so no line is written (logging.config does that unless "
         "disable_existing_loggers is False); stats() counts what is lost",
         unread="the integration could not read something, and goes on without ({what}: {why}); stats() counts it",
@@ -337,12 +351,14 @@ TEXTS = Texts(
         file_full="the file {path} has reached {size} MB: what comes now is not written, only counted in stats()",
     ),
     tree_issues=(
-        "{count} records were there more than once; they count once.",
-        "The callers of {count} runs are not in the source: each begins a trace of its own.",
-        "{count} runs lie outside of the time of their callers in other processes (nobody waited, or clocks disagree): "
+        "{count:record was|records were} there more than once; {count:=it counts|they count} once.",
+        "{count:run has its caller|runs have their callers} not in the source: each begins a trace of its own.",
+        "{count:run lies|runs lie} outside of the time of "
+        "{count:=its caller in another process|their callers in other processes} "
+        "(nobody waited, or clocks disagree): "
         "cut off there.",
     ),
-    imported="{count} records → {path}",
+    imported="{count:record|records} → {path}",
     loss_reasons={
         "refused": "refused",
         "rejected": "rejected",
@@ -351,3 +367,4 @@ TEXTS = Texts(
         "error": "lost by an error",
     },
 )
+TEXTS = with_plurals(_TEXTS)

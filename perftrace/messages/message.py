@@ -66,7 +66,8 @@ def _text(name: str, values: dict[str, Any], language: Language) -> str:
         key: in_language(value, language) if isinstance(value, Message | BaseException) else value
         for key, value in values.items()
     }
-    return str(getattr(texts, name)).format(**put)
+    text: str = getattr(texts, name)
+    return text.format(**put)
 
 
 def _message(name: str, values: dict[str, Any]) -> Message:

@@ -102,6 +102,10 @@ class HelpTexts(NamedTuple):
 
     program: str
     usage: str
+    error: str
+    argument: str
+    complaints: dict[str, str]
+    """What is wrong with options, by the pattern of what argparse says of it."""
     arguments: str
     options: str
     help: str

@@ -116,6 +116,17 @@ TEXTS = Texts(
     help=HelpTexts(
         program="说明机器人或异步服务为什么慢、最该先优化哪一步。",
         usage="用法: ",
+        error="错误",
+        argument="参数",
+        complaints={
+            r"the following arguments are required: (.+)": "缺少参数: {0}",
+            r"unrecognized arguments: (.+)": "无法识别的参数: {0}",
+            r"expected one argument": "需要一个值",
+            r"expected at least one argument": "至少需要一个值",
+            r"invalid choice: (.+) \(choose from (.+)\)": "不能是 {0}（可选: {1}）",
+            r"ignored explicit argument (.+)": "不接受值 {0}",
+            r"ambiguous option: (.+) could match (.+)": "选项不明确: {0} 可能是 {1}",
+        },
         arguments="位置参数",
         options="选项",
         help="显示本说明并退出",

@@ -141,7 +141,7 @@ def test_the_report_says_it_first(tmp_path, capsys, language):
     assert (
         lines[:2]
         == {
-            "en": ["Fix first: get_user (60.0% of all own time: 60ms in 1 runs)", "  called by photo 100%"],
+            "en": ["Fix first: get_user (60.0% of all own time: 60ms in 1 run)", "  called by photo 100%"],
             "zh": ["最值得先优化: get_user（占全部自身耗时的 60.0%，1 次共 60ms）", "  调用者: photo 100%"],
         }[language]
     )

@@ -107,7 +107,7 @@ def test_the_command_says_it_in_a_sentence_and_as_data(tmp_path, capsys):
     assert capsys.readouterr().err == "perftrace: no run of an operation pho\\x1bto\n"
     few = write(tmp_path, [run("a", 1, 0, 5)])
     assert main(["whatif", "a", few, "--language", "en"]) == 0
-    assert capsys.readouterr().out == "a has 1 runs; a prediction needs 19 more.\n"
+    assert capsys.readouterr().out == "a has 1 run; a prediction needs 19 more.\n"
 
 
 def test_without_numpy_the_command_names_the_cure(tmp_path, capsys, monkeypatch):

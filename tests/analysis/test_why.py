@@ -160,9 +160,9 @@ def test_what_does_not_fit_into_trees_is_told(tmp_path, capsys):
     for command in (["why", "photo"], ["whatif", "photo"], ["advise"]):
         assert main([*command, path, "--language", "en"]) == 0
         text = capsys.readouterr().out
-        assert "\n1 records were there more than once; they count once.\n" in text
-        assert "\nThe callers of 2 runs are not in the source: each begins a trace of its own.\n" in text
-        assert "\n1 runs lie outside of the time of their callers in other processes" in text
+        assert "\n1 record was there more than once; it counts once.\n" in text
+        assert "\n2 runs have their callers not in the source: each begins a trace of its own.\n" in text
+        assert "\n1 run lies outside of the time of its caller in another process" in text
         assert main([*command, path, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["unused"] == {"duplicates": 1, "orphans": 2, "clipped": 1}
 

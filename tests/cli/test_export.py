@@ -93,7 +93,7 @@ def test_runs_that_never_ended_are_told(tmp_path, capsys):
     path = tmp_path / "records.jsonl"
     path.write_bytes(b"".join(map(encode, [*RECORDS, Record("open", outcome=None)])))
     status, _, err = run(capsys, "export", path, "--to", "perfetto")
-    assert (status, err) == (0, "perftrace: 1 runs that never ended are left out\n")
+    assert (status, err) == (0, "perftrace: 1 run that never ended is left out\n")
 
 
 def test_what_cannot_be_written_is_told_in_one_line(file, tmp_path, capsys):
@@ -129,7 +129,7 @@ def test_import_of_nothing_makes_nothing(tmp_path, capsys):
     path.write_text('{"resourceSpans": 5}')
     status, _, err = run(capsys, "import", path, "--to", f"store:{tmp_path}/perf")
     assert status == 2
-    assert "none of the 1 lines" in err
+    assert "none of the 1 line" in err
     assert not (tmp_path / "perf").exists()
     with pytest.raises(SystemExit):
         run(capsys, "import", path, "--to", "perf")

@@ -49,6 +49,35 @@ def test_an_option_counts_before_the_environment(monkeypatch, capsys):
     assert "not a time: 'soon'" in error
 
 
+@pytest.mark.parametrize(
+    ("arguments", "chinese", "english"),
+    [
+        (["report"], "错误: 缺少参数: FILE", "error: the following arguments are required: FILE"),
+        (["report", "a.log", "--nonsense"], "无法识别的参数: --nonsense", "unrecognized arguments: --nonsense"),
+        (["report", "a.log", "--sort"], "参数 --sort: 需要一个值", "argument --sort: expected one argument"),
+        (["compare", "a", "b", "--in"], "参数 --in: 至少需要一个值", "argument --in: expected at least one argument"),
+        (
+            ["nonsense"],
+            "参数 COMMAND: 不能是 'nonsense'（可选: ",
+            "argument COMMAND: invalid choice: 'nonsense' (choose from ",
+        ),
+        (
+            ["report", "a.log", "--json=1"],
+            "参数 --json: 不接受值 '1'",
+            "argument --json: ignored explicit argument '1'",
+        ),
+        (["trend", "a.log", "--w"], "选项不明确: --w 可能是 --", "ambiguous option: --w could match --w"),
+        (["trend", "a.log", "--window", "x"], "参数 --window: 不是时长", "argument --window: no length of time"),
+    ],
+)
+def test_what_is_wrong_with_options_is_told_in_the_language(arguments, chinese, english, capsys):
+    """Argparse speaks English alone."""
+    for language, wanted in (("zh", chinese), ("en", english)):
+        with pytest.raises(SystemExit, match="2"):
+            main([*arguments, "--language", language])
+        assert wanted in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_what_cannot_be_read_is_told_in_the_language(language, tmp_path, capsys):
     """Also what a source says of a file."""

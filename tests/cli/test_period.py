@@ -75,7 +75,7 @@ def test_a_caller_outside_of_the_period_is_told(store, capsys):
     """The call stands there without it; nothing is told where none is missing."""
     late = ("--since", str(START + TRACES))
     for command in (["report"], ["advise"], ["why", "call"], ["whatif", "call"], ["show", trace_id(TRACES)]):
-        assert "1 runs have a caller outside of the period" in answer(capsys, *command, store, *late)[1]
+        assert "1 run has its caller outside of the period" in answer(capsys, *command, store, *late)[1]
         assert answer(capsys, *command, store, "--since", str(START))[1] == ""
 
 

@@ -80,4 +80,4 @@ def test_the_slowest_runs_of_all_or_of_one_operation(source, capsys):
     assert lines[1].startswith("fetch_")
     with pytest.raises(SystemExit, match="2"):
         main(["slowest", "--count", "0", str(path)])
-    assert "argument --count" in capsys.readouterr().err
+    assert "参数 --count" in capsys.readouterr().err

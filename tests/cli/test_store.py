@@ -45,8 +45,8 @@ def test_compact_then_stats_then_report(folder, capsys):
     """The same records from the files' new form."""
     status, out, _ = run(capsys, "compact", folder, "--language", "en")
     assert status == 0
-    assert out.startswith("Compacted 1 files, 1 records: ")
-    assert out.endswith("1 files are in use and stay as they are\n")
+    assert out.startswith("Compacted 1 file, 1 record: ")
+    assert out.endswith("1 file is in use and stays as it is\n")
     data = json.loads(run(capsys, "stats", folder, "--json")[1])
     assert (data["records"], data["lines_files"], data["parquet_files"]) == (2, 1, 1)
     assert main(["report", "--json", str(folder)]) == 0
@@ -64,7 +64,7 @@ def test_prune_wants_a_limit_and_keeps_to_it(folder, capsys):
     assert "such as 30d, not '30'" in capsys.readouterr().err
     status, out, _ = run(capsys, "prune", folder, "--max-size", "1B", "--language", "en")
     assert status == 0
-    assert out.startswith("Removed 1 files, ")
+    assert out.startswith("Removed 1 file, ")
     assert out.endswith("What is left is still too much: it is in use\n")
 
 
@@ -78,7 +78,7 @@ def test_check_names_what_cannot_be_read(folder, capsys):
     (folder / "x.parquet").write_bytes(b"PAR1")
     status, out, _ = run(capsys, "check", folder, "--language", "en")
     assert status == 1
-    assert f"{resting.name}: 2 damaged lines, the last line is torn, 1 lines of a newer perftrace\n" in out
+    assert f"{resting.name}: 2 damaged lines, the last line is torn, 1 line of a newer perftrace\n" in out
     assert "x.parquet: no Parquet file, or a damaged one" in out
     assert out.endswith("Not sound: 2 of 3 files; 2 records can be read\n")
     data = json.loads(run(capsys, "check", folder, "--json")[1])
@@ -93,7 +93,7 @@ def test_without_duckdb_parquet_is_not_called_damaged(folder, capsys, monkeypatc
     status, out, err = run(capsys, "check", folder)
     assert (status, out, pip in err) == (2, "", True)
     status, out, err = run(capsys, "stats", folder, "--language", "en")
-    assert (status, "Parquet: 1 files" in out, "Records" in out, err.count(pip)) == (2, True, False, 1)
+    assert (status, "Parquet: 1 file" in out, "Records" in out, err.count(pip)) == (2, True, False, 1)
     assert json.loads(run(capsys, "stats", folder, "--json")[1])["records"] is None
 
 

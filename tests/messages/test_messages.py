@@ -12,6 +12,7 @@ import pytest
 import perftrace
 from perftrace.formats.line import Miss
 from perftrace.messages import TEXTS, Message, in_language
+from perftrace.messages.plurals import PluralText
 from perftrace.messages.texts import ErrorTexts
 
 
@@ -82,3 +83,13 @@ def test_a_message_is_english_text_and_speaks_each_language():
     assert in_language(OSError(5, "Oh"), "zh") == "[Errno 5] Oh"
     assert in_language(KeyError("a", "b"), "en") == "('a', 'b')"
     assert in_language("plain", "zh") == "plain"
+
+
+def test_words_depend_on_their_number():
+    """Of one and of many; what is no number, or has no words, is as ever."""
+    text = PluralText("{count:run has its caller|runs have their callers}; {count:=it|they} took {time:.1f}, {name}")
+    assert text.format(count=1, time=2, name="a|b") == "1 run has its caller; it took 2.0, a|b"
+    assert text.format(count=0, time=2, name=1) == "0 runs have their callers; they took 2.0, 1"
+    assert Message("unfinished", count=1) == "1 run that never ended is left out"
+    assert Message("unfinished", count=2) == "2 runs that never ended are left out"
+    assert in_language(Message("unfinished", count=1), "zh").startswith("有 1 次")

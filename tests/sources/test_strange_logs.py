@@ -324,9 +324,9 @@ def test_runs_without_a_time_are_told_and_never_of_1970(tmp_path, capsys):
     for command in (["trend"], ["report", "--since", "2026-01-01"]):
         main([command[0], str(path), *command[1:]])
         found = capsys.readouterr()
-        assert "1 of 2 runs have no time" in found.err, command
+        assert "1 of 2 runs has no time" in found.err, command
         assert "1970" not in found.out
     main(["compare", "2025-01-01..2026-01-01", "2026-01-01..", "--in", str(path)])
-    assert "1 of 2 runs have no time" in capsys.readouterr().err
+    assert "1 of 2 runs has no time" in capsys.readouterr().err
     assert main(["report", str(path)]) == 0
     assert "no time: their" not in capsys.readouterr().err
