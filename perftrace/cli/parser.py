@@ -39,6 +39,11 @@ class Parser(argparse.ArgumentParser):
         """Add an argument; in its help a percent sign is only that."""
         self.add_argument(*names, help=help.replace("%", "%%"), **options)
 
+    @property
+    def options(self) -> list[argparse.Action]:
+        """All arguments and options, in their order."""
+        return [*self._actions]
+
     def format_help(self) -> str:
         """Return the help, its titles in the language."""
         return self._translated(super().format_help())
@@ -77,6 +82,8 @@ class Commands:
         """
         self.words: HelpTexts = TEXTS[language].help
         self.language: Language = language
+        self.parsers: dict[str, Parser] = {}
+        """Those of the commands, and of the actions of those that have some, by what one types."""
         self._default: Language | None = default
         self._actions = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -97,6 +104,7 @@ class Commands:
             "--language", choices=("zh", "en"), default=self._default, metavar="{zh,en}", help=self.words.language
         )
         parser.set_defaults(run=run)
+        self.parsers[place] = parser
         return parser
 
     def _texts(self, place: str) -> dict[str, Any]:
