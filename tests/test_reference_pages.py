@@ -1,4 +1,4 @@
-"""The page of the configuration: every argument, sink and variable is on it, and nothing else."""
+"""Pages that answer by lookup: every argument, sink, variable and counter is on them, and nothing else."""
 
 import inspect
 import re
@@ -36,3 +36,10 @@ def test_every_variable_is_told():
     read -= {name for name in read if "_TRACES" in name or "_LOGS" in name or name == "OTEL_EXPORTER_OTLP"}
     read |= {f"OTEL_EXPORTER_OTLP_{name}" for name in re.findall(r'_from\("([A-Z_]+)"', code)}
     assert told - {"NO_COLOR", "COLUMNS"} == read
+
+
+def test_every_counter_is_told():
+    """With what to do about it."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(\w+)`", page.split("## What stats() says")[1]))
+    assert set(perftrace.Stats.__annotations__) - {"sinks"} <= told
