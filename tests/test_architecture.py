@@ -222,3 +222,10 @@ def test_no_two_classes_have_one_name():
             if isinstance(node, ast.ClassDef):
                 places[node.name.lstrip("_")].append(".".join(module_of(path)))
     assert {name: found for name, found in places.items() if len(found) > 1 and name not in SHARED_NAMES} == {}
+
+
+def test_the_page_of_the_architecture_has_the_same_floors():
+    """In the same order."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [line.split("`")[1] for line in page.split("## Floors")[1].split("\n") if line.startswith("| `")]
+    assert rows == [name for names in FLOORS[:-1] for name in names]
