@@ -62,6 +62,9 @@ def start(how, folder):
 def check(output, folder, capsys):
     """Check what a run printed and left in its folder."""
     assert "heard nothing" not in output
+    assert len(output.splitlines()) <= 40
+    report = (folder / "report.txt").read_text(encoding="utf-8")
+    assert output.split("\n\n")[1] in report
     assert all(what in output for what in ("got a picture", "got an apology", "had no credits", "cancelled"))
 
     assert main(["report", "--json", str(folder / "traces")]) == 0
@@ -74,7 +77,12 @@ def check(output, folder, capsys):
     well = {operation["name"]: operation for operation in json.loads(capsys.readouterr().out)["operations"]}
     for name, step in PLANTED.items():
         assert [s["name"] for s in well[name]["segments"] if s["bottleneck"]] == [step]
-        assert f"  {step} " in output
+        assert f"  {step} " in report
+    commands = [line.split() for line in output.splitlines() if line.startswith("  ") and "perftrace" in line]
+    assert len(commands) == 3
+    for _, *arguments in commands:
+        assert main(arguments) == 0
+        assert capsys.readouterr().out
     assert operations["button_click"]["count"] == operations["photo_message"]["count"] == USERS
 
     assert main(["whatif", "--json", "confirm_generation", str(folder / "traces")]) == 0
