@@ -21,7 +21,7 @@ SHORTEST = 3
 """How many values a level must last."""
 _CORRELATIONS = (*(number / 20 for number in range(20)), 0.975)
 """Of neighbouring values, that are tried."""
-_MAX_JOINT_CHANGES = 4
+_MAX_JOINT_CHANGES = 8
 """How many changes are tried at once: of several in little noise each alone looks like noise of neighbours."""
 _INDEPENDENT, _ANY = slice(0, 1), slice(None)
 """Which of the correlations: none between neighbours."""
@@ -34,6 +34,8 @@ _ONE = (13.2, 14.9, 16.5, 18.0, 19.4, 20.6)
 """At the best of all places."""
 _TWO = (19.7, 22.2, 25.0, 27.0, 28.7, 30.5)
 """At the best two."""
+_RISE = (12.5, 14.5, 17.0, 19.5, 22.5, 29.0)
+"""Of the most likely slow rise."""
 _DECAY = 0.45
 """By so much for each more the logarithm of the probability falls."""
 
@@ -50,11 +52,11 @@ class ChangePoint(NamedTuple):
 def change_points(series: "Numbers") -> list[ChangePoint]:
     """Find where the level of a series changes, in order; nothing in series shorter than `MIN_LENGTH`.
 
-    A place, or two between which the level is another one, is held against noise of the first order
-    (x[t] = c * x[t-1] + e[t]) by its likelihood ratio, the correlation c fitted with and without it. How large that
-    ratio becomes at the best of all places where there is no change was simulated: it hardly depends on the length of
-    the series, and grows with c. Tests that take neighbours as independent see changes in such noise. Where one more
-    change or two are not enough, several together may be: their mean ratio is held against that of one.
+    A place, two between which the level is another one, or a slow rise between two, is held against noise of the first
+    order (x[t] = c * x[t-1] + e[t]) by its likelihood ratio, the correlation c fitted with and without it. How large
+    that ratio becomes where there is no change was simulated: it hardly depends on the length of the series, and grows
+    with c. Tests that take neighbours as independent see changes in such noise. A rise is a change in its middle. Where
+    none of these is enough, several changes together may be: their mean ratio is held against that of one.
     """
     import numpy as np
 
@@ -76,6 +78,10 @@ def _further(series: "Numbers", known: tuple[int, ...]) -> list[ChangePoint]:
         return [ChangePoint(place, p_two) for place in places]
     if p_one <= LEVEL:
         return [ChangePoint(place[0], p_one)]
+    rise, middle = fit.rise()
+    p_rise = _p_of(rise, _RISE, noise)
+    if p_rise <= LEVEL:
+        return [ChangePoint(middle[0], p_rise)]
     _, together = fit.two(_INDEPENDENT)
     while 0 < len(together) < _MAX_JOINT_CHANGES:
         further = _model(len(series), tuple(sorted((*known, *together)))).fit(series)
@@ -142,6 +148,28 @@ class _Model:
             alike.append(products / (self.norms[which, first] * self.norms[which, second]))
         return _Pairs(first, second, alike)
 
+    @functools.cached_property
+    def rises(self) -> "_Rises":
+        """Any slow rise, or fall, from one place to another within a level: the mean of the steps between."""
+        import numpy as np
+
+        every = np.arange(1, self.length)
+        first, last = np.triu_indices(self.length, 2 * SHORTEST)
+        level = np.searchsorted(self.levels[1:], np.arange(self.length), side="right")
+        is_within = level[first] == level[last]
+        first, last = first[is_within], last[is_within]
+        said, norms = [], []
+        for which in range(len(_CORRELATIONS)):
+            one = slice(which, which + 1)
+            shared = self._products(self.levels[:, None], every, one)[0]
+            said.append(self.inverse[which] @ shared)
+            sums = np.zeros((self.length, self.length))
+            sums[1:, 1:] = self._products(every[:, None], every, one)[0] - shared.T @ said[-1]
+            sums = sums.cumsum(axis=0).cumsum(axis=1)
+            squares = sums[last, last] - 2 * sums[first, last] + sums[first, first]
+            norms.append(np.sqrt(np.maximum(squares, _MIN_VARIANCE_SHARE)))
+        return _Rises(first, last, said, norms)
+
     def _products(self, first: "Places", second: "Places", which: slice = _ANY) -> "Numbers":
         """Return the products of the steps at these places, whitened."""
         import numpy as np
@@ -167,7 +195,7 @@ class _Model:
         squares = (white**2).sum(axis=1)
         left = np.maximum(squares - (heights * levels).sum(axis=1), _MIN_VARIANCE_SHARE * squares)
         gains = (products[:, self.places] - (self.said * levels[:, :, None]).sum(axis=1)) / self.norms
-        return _Fit(self, left[:, None], gains)
+        return _Fit(self, left[:, None], gains, products, levels)
 
 
 class _Pairs(NamedTuple):
@@ -176,6 +204,15 @@ class _Pairs(NamedTuple):
     first: "Places"
     second: "Places"
     alike: "list[Numbers]"
+
+
+class _Rises(NamedTuple):
+    """Where slow rises begin and end, and for each correlation what of each step the levels say, and their norms."""
+
+    first: "Places"
+    last: "Places"
+    said: "list[Numbers]"
+    norms: "list[Numbers]"
 
 
 _model = functools.lru_cache(maxsize=16)(_Model)
@@ -190,6 +227,10 @@ class _Fit(NamedTuple):
     """The sum of squares that the levels leave, for each correlation."""
     gains: "Numbers"
     """The root of what a step at each place takes away from it."""
+    products: "Numbers"
+    """Of the series and each step, whitened."""
+    levels: "Numbers"
+    """Those of the known levels."""
 
     def correlation(self) -> float:
         """Return the correlation of the noise that is the most likely; its estimate is too small (Kendall, 1954)."""
@@ -220,6 +261,23 @@ class _Fit(NamedTuple):
                 best, found = left, pair
         places = self.model.places[[pairs.first[found], pairs.second[found]]]
         return self._ratio(best), places.tolist()
+
+    def rise(self) -> tuple[float, list[int]]:
+        """Return the largest ratio of a slow rise, and the place in its middle."""
+        import numpy as np
+
+        rises, best, found = self.model.rises, math.inf, 0
+        if not len(rises.first):
+            return 0.0, []
+        for which in range(len(_CORRELATIONS)):
+            rest = self.products[which, 1:] - self.levels[which] @ rises.said[which]
+            sums = np.concatenate([[0.0], rest.cumsum()])
+            gains = ((sums[rises.last] - sums[rises.first]) / rises.norms[which]) ** 2
+            pair = int(gains.argmax())
+            left = float(self._least(gains[pair : pair + 1], slice(which, which + 1))[0])
+            if left < best:
+                best, found = left, pair
+        return self._ratio(best), [int(rises.first[found] + rises.last[found] + 1) // 2]
 
     def ratio_to(self, other: "_Fit") -> float:
         """Return the likelihood ratio of a model with more changes."""

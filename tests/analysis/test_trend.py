@@ -117,6 +117,25 @@ def test_a_run_that_is_there_twice_counts_once():
     assert trend([*records, *records[:10]]) == trend(records)
 
 
+@pytest.mark.parametrize("largest", [2.0, 10.0, 100.0])
+@pytest.mark.parametrize("ends", [(0, 59), (20, 40)])
+def test_a_slow_rise_is_told_as_steps(largest, ends):
+    """All the way or from one level to another, up or down; noise that wanders is as slow, and is told apart."""
+    generator = np.random.default_rng(5)
+    rise = np.interp(np.arange(60), ends, (0, math.log(largest)))
+    for sign in (1, -1):
+        found = change_points(sign * rise + 0.04 * generator.standard_normal(60))
+        assert found
+        assert any(ends[0] < change.place <= ends[1] for change in found)
+
+
+def test_many_changes_in_little_noise_are_told_together():
+    """Each alone looks like noise of neighbours."""
+    series = np.array([(0, 0.5)[minute // 10 % 2] for minute in range(60)])
+    found = change_points(series + 0.04 * np.random.default_rng(6).standard_normal(60))
+    assert [change.place for change in found] == [10, 20, 30, 40, 50]
+
+
 def test_what_has_no_noise_at_all():
     """Constants have no change, a step of two levels has one; too short series have none."""
     assert change_points(np.ones(50)) == []
