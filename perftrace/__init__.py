@@ -4,6 +4,30 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perftrace import (
+        analysis as analysis,
+    )
+    from perftrace import (
+        exceptions as exceptions,
+    )
+    from perftrace import (
+        integrations as integrations,
+    )
+    from perftrace import (
+        pipeline as pipeline,
+    )
+    from perftrace import (
+        sinks as sinks,
+    )
+    from perftrace import (
+        sources as sources,
+    )
+    from perftrace import (
+        store as store,
+    )
+    from perftrace import (
+        testing as testing,
+    )
     from perftrace.core.block import Block
     from perftrace.core.clock import Clock
     from perftrace.core.events import Checkpoint, Link, Reached, Started
@@ -129,15 +153,17 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def __getattr__(name: str) -> object:
-    """Import what is asked for: commands need nothing of what traces, which takes three times as long as they do."""
-    if name in _PACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
-    return found
+if not TYPE_CHECKING:  # a checker would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for: commands need nothing of what traces, which takes longer than they do."""
+        if name in _PACKAGES:
+            return importlib.import_module(f"{__name__}.{name}")
+        if name not in _FILES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
+        return found
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*globals(), *__all__, *_PACKAGES})

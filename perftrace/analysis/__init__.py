@@ -83,11 +83,13 @@ _FILES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a function or a type when it is asked for: most need numpy, and `report` does not."""
-    if name not in _FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
+if not TYPE_CHECKING:  # a checker would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        """Import a function or a type when it is asked for: most need numpy, and `report` does not."""
+        if name not in _FILES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
 
 
 def __dir__() -> list[str]:

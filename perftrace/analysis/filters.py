@@ -51,7 +51,8 @@ class RecordFilter:
         return (
             (self.operation is None or record.name == self.operation)
             and (self.since is None or record.start >= self.since * 1e9)
-            and (self.until is None or record.start < self.until * 1e9)
+            # A run without a time was at none.
+            and (self.until is None or 0 < record.start < self.until * 1e9)
             and all(value_of(record, name) == value for name, value in self.where)
         )
 

@@ -3,7 +3,6 @@
 import functools
 import re
 from collections.abc import Container, Iterator, Sequence
-from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from perftrace.core.ids import encode_name
@@ -329,15 +328,19 @@ _PLAIN = {letter: pattern.fullmatch for words in WORDS.values() for letter, patt
 
 
 @functools.cache
-def _plain_block(language: Language) -> re.Pattern[str]:
-    """Build the pattern of one language's usual lines, and of what is none, for blocks of bytes read as Latin-1.
+def _plain_block() -> re.Pattern[str]:
+    """Build the pattern of usual lines, and of what is none, for blocks of bytes read as Latin-1.
 
     Possessive quantifiers: a third faster than what may look back; only a text is looked for from its end.
     """
-    checkpoint, elapsed, start, done, took, slow = (
-        word.encode().decode("latin-1")
-        for word in attrgetter("checkpoint", "elapsed", "start", "done", "took", "slow")(WORDS[language])
-    )
+    words, others = ([word.encode().decode("latin-1") for word in WORDS[language]] for language in ("zh", "en"))
+    of, other = Words(*words), Words(*others)
+
+    def same(group: int, field: str) -> str:
+        """Match a word in the language of the one before it: that group has matched if it is the other."""
+        return f"(?({group}){getattr(other, field)}|{getattr(of, field)})"
+
+    character = r"[!-~\x80-\xff]"
     seconds = rf"({_SECONDS})s"
     # Bounded: a line that holds the marker again and again would be searched to its end each time.
     text = rf".{{0,{_TEXT_BYTES}}}"
@@ -346,23 +349,24 @@ def _plain_block(language: Language) -> re.Pattern[str]:
     # Found by its end: searching for all of the marker takes half as long again.
     marker = rf"\[PERF\](?: (?<={re.escape(MARKER.encode().decode('latin-1'))})"
     return re.compile(
-        rf"{marker}(?:{checkpoint}: (?>([!-~]+)\.)([^ %\n]++) - {text}\| {elapsed}: {seconds}\r?$"
-        rf"|{start}: ([!-~]++) - .*+"
-        rf"|{done}: (([!-~]+)_[0-9a-f]{{16}}|[!-~]++) - {text}\| {took}: {seconds}(?: \| {slow})?+{field}\r?$)|.*+)",
+        rf"{marker}(?:(?:{of.checkpoint}|({other.checkpoint})): (?>({character}+)\.)([^ %\n]++) - {text}"
+        rf"\| {same(1, 'elapsed')}: {seconds}\r?$"
+        rf"|(?:{of.start}|{other.start}): ({character}++) - .*+"
+        rf"|(?:{of.done}|({other.done})): (({character}+)_[0-9a-f]{{16}}|{character}++) - {text}"
+        rf"\| {same(6, 'took')}: {seconds}(?: \| {same(6, 'slow')})?+{field}\r?$)|.*+)",
         re.ASCII | re.MULTILINE,
     )
 
 
 _QUOTED = pattern(r'"[^"\n]*?\[PERF\]')
 """Finds a line with a quote before it, which may be wrapped in JSON; the pattern for what stands before is bytes."""
-_languages = [*WORDS]
-"""That of the last block first: most are in the language of the one before."""
 
-PlainLine: TypeAlias = tuple[str, str, str, str, str, str, str, str, str]
-"""Of a checkpoint the operation id, its name and seconds; of a start the id; of a finish the id, what stands in it
+PlainLine: TypeAlias = tuple[str, str, str, str, str, str, str, str, str, str, str]
+"""Of a checkpoint its word if it is English, the operation id, its name and seconds; of a start the id; of a finish its
+word if it is English, the id, what stands in it
 before a span id, seconds, and the name and value of its first field. What a line is not or has not is empty, all of one
 that is not of the usual form; names and values are still bytes, read as Latin-1."""
-ODD_LINE: PlainLine = ("",) * 9
+ODD_LINE: PlainLine = ("",) * 11
 
 
 def may_be_wrapped(block: str) -> bool:
@@ -377,19 +381,14 @@ def plain_block(block: str) -> list[PlainLine] | None:
     """
     if "\x1b" in block:
         return None
-    found: list[PlainLine] = _plain_block(_languages[0]).findall(block)
-    if found and found[0] == ODD_LINE:
-        other = _plain_block(_languages[1]).findall(block)
-        if other.count(ODD_LINE) < found.count(ODD_LINE):
-            found = other
-            _languages.reverse()
+    found: list[PlainLine] = _plain_block().findall(block)
     return found
 
 
 def plain_text(line: PlainLine) -> str:
     """Write a line of a block again, without its texts and what is behind its first field."""
     words = WORDS["zh"]
-    checkpoint_id, checkpoint, elapsed, start_id, done_id, _, took, field, value = (
+    _, checkpoint_id, checkpoint, elapsed, start_id, _, done_id, _, took, field, value = (
         part.encode("latin-1").decode(errors="replace") for part in line
     )
     if checkpoint_id:

@@ -25,11 +25,13 @@ _FILES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a sink when it is asked for: all of them take as long as the rest of perftrace."""
-    if name not in _FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
+if not TYPE_CHECKING:  # a checker would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        """Import a sink when it is asked for: all of them take as long as the rest of perftrace."""
+        if name not in _FILES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
 
 
 def __dir__() -> list[str]:

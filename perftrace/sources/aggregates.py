@@ -74,6 +74,10 @@ class StoreAggregates(NamedTuple):
     """How many traces there are besides, by their roots."""
     cut_off: int
     """How many runs have a caller that was not asked for."""
+    finished: int
+    """How many of the rows are finished runs."""
+    untimed: int
+    """How many of these have no time."""
 
 
 class RunTimes:

@@ -63,16 +63,18 @@ def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates
     try:
         beside = [file for file in files if file.is_lines]
         if isinstance(aggregates, RunTimes):
-            rows = read_times(own, aggregates, beside)
+            rows, finished, untimed = read_times(own, aggregates, beside)
         else:
             counts = aggregate_runs(own, aggregates, beside)
             aggregates.counts.append(counts)
             source.unfinished += counts.unfinished
-            rows = counts.rows
+            rows, finished, untimed = counts.rows, counts.finished, counts.untimed
     except (OSError, ValueError, ImportError):
         return set()
     source.counters.lines += rows
     source.counters.used += rows
+    source.given += finished
+    source.untimed += untimed
     return {file.path for file in own}
 
 

@@ -174,7 +174,7 @@ class LogReader:
             self._open(operation_id)
         return cast("dict[str, _OpenRun]", self._running)
 
-    def _count(
+    def _count(  # noqa: PLR0912, PLR0915  # a call a line would cost a tenth
         self, path: str, before: int, block: str, found: list[PlainLine], aggregates: RunAggregates
     ) -> Iterator[Record]:
         """Read the lines of a block; yield the records of those runs that are not as usual.
@@ -185,18 +185,26 @@ class LogReader:
         runs, recent = aggregates.runs, self._recent
         odd: Iterator[tuple[int, str]] | None = None
         for line in found:
-            checkpoint_id, checkpoint, elapsed, start_id, done_id, before_span, took, field, value = line
+            _, checkpoint_id, checkpoint, elapsed, start_id, _, done_id, before_span, took, field, value = line
             if checkpoint_id:
+                if not checkpoint_id.isascii():
+                    checkpoint_id = _decoded(checkpoint_id)  # a call a line would cost a tenth
                 plain = running.get(checkpoint_id)
                 if plain.__class__ is list:
                     plain.append(checkpoint)
                     plain.append(elapsed)
                     continue
             elif start_id:
+                if not start_id.isascii():
+                    start_id = _decoded(start_id)
                 if start_id not in running and start_id not in early:
                     running[start_id] = []
                     continue
-            elif before_span and value.isascii():
+            elif before_span:
+                if not done_id.isascii():
+                    done_id, before_span = _decoded(done_id), _decoded(before_span)
+                if not value.isascii():
+                    value = _decoded(value)
                 plain = running.get(done_id)
                 if plain.__class__ is list:
                     del running[done_id]

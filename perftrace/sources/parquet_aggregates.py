@@ -100,8 +100,8 @@ def aggregate_runs(
         return counts
 
 
-def read_times(files: Sequence[TraceFile], wanted: RunTimes, beside: Sequence[TraceFile] = ()) -> int:
-    """Take the times of the runs that are wanted; return how many records there are.
+def read_times(files: Sequence[TraceFile], wanted: RunTimes, beside: Sequence[TraceFile] = ()) -> tuple[int, int, int]:
+    """Take the times of the runs that are wanted; return how many rows, finished runs, and such without a time.
 
     Raises as `aggregate_runs` does.
     """
@@ -110,13 +110,13 @@ def read_times(files: Sequence[TraceFile], wanted: RunTimes, beside: Sequence[Tr
             rows for columns in _by_group(db, files, wanted.selection, _TIMES) for rows in zip(*columns, strict=True)
         ]
         _create_views(db, select_all(Contents(tuple(files), (), ())), wanted.selection)
-        ((rows,),) = db.execute("SELECT count(*) FROM everything").fetchall()
+        counts = _rows(db)
     for name, starts, *columns in found:
         wanted.which.extend([wanted.names.setdefault(str(name), len(wanted.names))] * len(starts))
         taken: tuple[array[Any], ...] = wanted.starts, wanted.lengths, wanted.weights, wanted.failed
         for column, numbers in zip(taken, (starts, *columns), strict=True):
             column.frombytes(numbers.tobytes())
-    return int(rows)
+    return counts
 
 
 @contextlib.contextmanager
@@ -145,7 +145,7 @@ def _opened(
 
 
 def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggregates:
-    ((rows,),) = db.execute("SELECT count(*) FROM everything").fetchall()
+    rows, *finished = _rows(db)
     ((inside, roots),) = db.execute(
         "SELECT count(*), count(*) FILTER (parent_id IS NULL AND trace_id <> '' AND outcome IS NOT NULL) FROM runs"
     ).fetchall()
@@ -155,7 +155,7 @@ def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggre
     order = f"ORDER BY duration_ns DESC, start LIMIT {wanted.slowest:d}"
     slowest = list(_records(db, f"chosen WHERE outcome IS NOT NULL AND duration_ns >= {least or 0:d} {order}"))
     if wanted.is_slowest_only:
-        return StoreAggregates(int(rows), [], [], [], slowest, [], [], 1, 0, 0)
+        return StoreAggregates(rows, [], [], [], slowest, [], [], 1, 0, 0, *finished)
     step = 1
     if inside > wanted.sample > 0:
         while inside > _OF_MANY * wanted.sample * step:
@@ -164,7 +164,7 @@ def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggre
     sample = list(_records(db, f"runs WHERE outcome IS NOT NULL AND {is_chosen}")) if wanted.sample else []
     ((cut_off,),) = db.execute(_CUT_OFF).fetchall() if wanted.selection != EVERYTHING else [(0,)]
     return StoreAggregates(
-        int(rows),
+        rows,
         [],
         db.execute(_ERRORS).fetchall(),
         db.execute(_CALLED).fetchall(),
@@ -174,7 +174,16 @@ def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggre
         step,
         roots - sum(record.parent_id is None for record in sample),
         int(cut_off),
+        *finished,
     )
+
+
+def _rows(db: "duckdb.DuckDBPyConnection") -> tuple[int, int, int]:
+    """Return how many rows there are, how many of them are finished runs, and how many of these have no time."""
+    ((rows, finished, untimed),) = db.execute(
+        "SELECT count(*), count(outcome), count(outcome) FILTER (coalesce(start, 0) = 0) FROM everything"
+    ).fetchall()
+    return int(rows), int(finished), int(untimed)
 
 
 def _create_views(db: "duckdb.DuckDBPyConnection", select: str, selection: Selection) -> None:

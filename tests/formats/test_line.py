@@ -259,7 +259,8 @@ def test_the_quick_reading_says_what_the_general_one_says(prefix, word, body, ta
         return
     general = parse(line)
     if general.kind == "start":
-        assert (plain[0], clean(plain[1])) == split_body(general.body)
+        operation_id, text = split_body(general.body)
+        assert (plain[0], clean(plain[1])) == (operation_id, text.rstrip())
     elif general.kind == "checkpoint":
         assert plain[:3] == split_checkpoint(general.body, {plain[0]})
         assert nanoseconds(plain[3]) == general.duration_ns

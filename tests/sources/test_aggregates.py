@@ -21,6 +21,8 @@ MARK = "2025-09-09 20:41:06,864 - performance_monitor - INFO - ⏱️  [PERF] "
 IDS = [f"click_{n}_{n:016x}" for n in range(1, 4)] + [
     "api.call_00000000000000aa",
     "照片_5_00000000000000bb",
+    "下单_用户_00000000000000cc",
+    "api_用户_00000000000000dd",
     "own_1_1757421666",
 ]
 LINES = [
@@ -56,7 +58,11 @@ def lines(draw):
             found.append(draw(st.sampled_from(LINES)))
         else:
             user = operation_id.split("_")[1]
-            field = draw(st.sampled_from([f" | user_id={user}", f" | user_id={user} | a=b", " | size=large | b=", ""]))
+            field = draw(
+                st.sampled_from(
+                    [f" | user_id={user}", f" | user_id={user} | a=b", " | size=large | b=", " | size=大", ""]
+                )
+            )
             end = {
                 "slow": draw(st.sampled_from([" | 慢", " | slow"])),
                 "failed": " | 异常: ValueError: no",
