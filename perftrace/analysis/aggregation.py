@@ -165,6 +165,8 @@ class Tally:
                 samples.segments[checkpoint] = _add(samples.segments.get(checkpoint), parts)
         for name, weight, kind, count in counts.errors:
             self._samples(name, weight).errors[kind] += count
+        for record in counts.strays:
+            self._count_children(record, None, ids_of(record))
         for name, weight, nanoseconds in counts.called:
             self._samples(name, weight).called += nanoseconds
 

@@ -78,6 +78,8 @@ class StoreAggregates(NamedTuple):
     """How many of the rows are finished runs."""
     untimed: int
     """How many of these have no time."""
+    strays: list[Record]
+    """Runs that were called by some that are given as records."""
 
 
 class RunTimes:

@@ -18,11 +18,13 @@ def read_directory(
     source: Source,
     read_lines: Callable[[str], Iterator[Record]],
     aggregates: RunAggregates | RunTimes | None = None,
+    elsewhere: Sequence[str] = (),
 ) -> Iterator[Record]:
     """Return the records of all files, while bots write and others compact or prune: each once.
 
     What cannot be read is added to the source's errors, what holds no records is noted in its counters.
     read_lines: gives the records of a file of JSON lines. aggregates: takes what is counted in place of being given.
+    elsewhere: other folders that are read, too, where the same records may be.
     """
     try:
         found = contents(folder)
@@ -33,7 +35,7 @@ def read_directory(
     if not found.files:
         nothing = Message("no_trace_files", lines=LINES, parquet=PARQUET)
         source.errors.append(Message("in_place", place=folder, error=nothing))
-    counted = set() if aggregates is None else _count(found.files, source, aggregates)
+    counted = set() if aggregates is None else _count(found.files, source, aggregates, elsewhere)
     for file in found.files:
         if file.path in counted:
             continue
@@ -52,7 +54,9 @@ def read_directory(
             source.errors.append(Message("in_place", place=path, error=error))
 
 
-def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates | RunTimes) -> set[Path]:
+def _count(
+    files: Sequence[TraceFile], source: Source, aggregates: RunAggregates | RunTimes, elsewhere: Sequence[str]
+) -> set[Path]:
     """Count the Parquet files that a store's writer named, in which each record is once; return those counted.
 
     Where that fails, for a damaged file or without numpy, reading them one by one says more.
@@ -62,10 +66,11 @@ def _count(files: Sequence[TraceFile], source: Source, aggregates: RunAggregates
         return set()
     try:
         beside = [file for file in files if file.is_lines]
+        others = [file for folder in elsewhere for file in contents(folder).files]
         if isinstance(aggregates, RunTimes):
-            rows, finished, untimed = read_times(own, aggregates, beside)
+            rows, finished, untimed = read_times(own, aggregates, beside, others)
         else:
-            counts = aggregate_runs(own, aggregates, beside)
+            counts = aggregate_runs(own, aggregates, beside, others)
             aggregates.counts.append(counts)
             source.unfinished += counts.unfinished
             rows, finished, untimed = counts.rows, counts.finished, counts.untimed

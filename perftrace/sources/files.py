@@ -53,11 +53,13 @@ class FileSource(Source):
             yield record
 
     def _every(self) -> Iterator[Record]:
-        for path in self._paths:
+        folders = [(number, path) for number, path in enumerate(self._paths) if os.path.isdir(path)]
+        for number, path in enumerate(self._paths):
             if os.path.isdir(path):
+                elsewhere = [other for at, other in folders if at != number]
                 from perftrace.sources.directory import read_directory  # a log needs nothing of stores
 
-                yield from read_directory(path, self, partial(self._file, is_lines=True), self._of_stores)
+                yield from read_directory(path, self, partial(self._file, is_lines=True), self._of_stores, elsewhere)
                 continue
             try:
                 yield from self._file(path)

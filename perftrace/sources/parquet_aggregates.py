@@ -42,24 +42,40 @@ SELECT name, list(start), list(greatest(0, duration_ns)), list(coalesce(weight, 
 FROM chosen WHERE outcome IS NOT NULL AND start <> 0 GROUP BY name
 """
 _CUT_OFF = """
-WITH finished AS (SELECT * FROM runs WHERE outcome IS NOT NULL)
-SELECT count(*) FROM finished call
-SEMI JOIN (SELECT * FROM everything WHERE outcome IS NOT NULL) caller
+WITH outside AS (
+    SELECT trace_id, span_id, false AS is_line FROM everything WHERE outcome IS NOT NULL
+    UNION ALL SELECT trace_id, span_id, true FROM lines WHERE outcome IS NOT NULL
+), inside AS (SELECT * FROM all_runs WHERE outcome IS NOT NULL)
+SELECT (
+    SELECT count(*) FROM (SELECT * FROM runs WHERE outcome IS NOT NULL) call
+    SEMI JOIN outside caller ON call.parent_id = caller.span_id AND call.trace_id = caller.trace_id
+    ANTI JOIN inside ON call.parent_id = inside.span_id AND call.trace_id = inside.trace_id
+) + (
+    SELECT count(*) FROM (SELECT * FROM line_runs WHERE outcome IS NOT NULL) call
+    SEMI JOIN (SELECT * FROM outside WHERE NOT is_line) caller
+        ON call.parent_id = caller.span_id AND call.trace_id = caller.trace_id
+    ANTI JOIN inside ON call.parent_id = inside.span_id AND call.trace_id = inside.trace_id
+    ANTI JOIN (SELECT * FROM outside WHERE is_line) told
+        ON call.parent_id = told.span_id AND call.trace_id = told.trace_id
+)
+"""
+_STRAYS = """
+runs call SEMI JOIN (SELECT * FROM line_runs WHERE outcome IS NOT NULL) caller
     ON call.parent_id = caller.span_id AND call.trace_id = caller.trace_id
-ANTI JOIN finished ON call.parent_id = finished.span_id AND call.trace_id = finished.trace_id
+WHERE outcome IS NOT NULL
 """
 _ERRORS = """
 SELECT name, coalesce(weight, 1.0), coalesce(error_type, outcome), count(*) FROM chosen
 WHERE outcome IN ('error', 'abandoned') GROUP BY ALL
 """
 _AGAIN = """
-SELECT count(*) - count(DISTINCT hash(trace_id, span_id, name, start)) FROM everything WHERE trace_id <> ''
+SELECT count(*) - count(DISTINCT hash(trace_id, span_id, name, start)) FROM anywhere WHERE trace_id <> ''
 """
 # How long children of the same process ran, side by side counted once: of each the part that ends after all before it.
 # By wall time where there is no monotonic one, as in imported traces.
 _CALLED = """
 WITH placed AS (
-    SELECT *, coalesce(nullif(start_mono, 0), start) AS began, coalesce(process, pid::VARCHAR) AS whose FROM runs
+    SELECT *, coalesce(nullif(start_mono, 0), start) AS began, coalesce(process, pid::VARCHAR) AS whose FROM all_runs
 ), callers AS (
     SELECT *, coalesce(nullif(start_mono, 0), start) AS began, coalesce(process, pid::VARCHAR) AS whose FROM chosen
 ), calls AS (
@@ -82,17 +98,21 @@ SELECT name, weight, sum(ended - begun)::BIGINT FROM parts WHERE ended > begun G
 
 
 def aggregate_runs(
-    files: Sequence[TraceFile], wanted: RunAggregates, beside: Sequence[TraceFile] = ()
+    files: Sequence[TraceFile],
+    wanted: RunAggregates,
+    beside: Sequence[TraceFile] = (),
+    elsewhere: Sequence[TraceFile] = (),
 ) -> StoreAggregates:
     """Count the records of Parquet files, in which each is once.
 
     wanted: says how many of the slowest are given as records, how many of whole traces at most, and which runs are
-    wanted. beside: files of JSON lines that are read, too.
+    wanted. beside: files of JSON lines of this store, which are read record by record. elsewhere: files of other stores
+    that are read, too.
 
     Raises ValueError where a file cannot be read, or holds records of a newer version, or where a record is there
     twice; ModuleNotFoundError without DuckDB or numpy.
     """
-    with _opened(files, wanted.selection, beside) as db:
+    with _opened(files, wanted.selection, beside, elsewhere) as db:
         counts = _count(db, wanted)
         if not wanted.is_slowest_only:
             for columns in _by_group(db, files, wanted.selection, _SHAPES):
@@ -100,12 +120,17 @@ def aggregate_runs(
         return counts
 
 
-def read_times(files: Sequence[TraceFile], wanted: RunTimes, beside: Sequence[TraceFile] = ()) -> tuple[int, int, int]:
+def read_times(
+    files: Sequence[TraceFile],
+    wanted: RunTimes,
+    beside: Sequence[TraceFile] = (),
+    elsewhere: Sequence[TraceFile] = (),
+) -> tuple[int, int, int]:
     """Take the times of the runs that are wanted; return how many rows, finished runs, and such without a time.
 
     Raises as `aggregate_runs` does.
     """
-    with _opened(files, wanted.selection, beside) as db:
+    with _opened(files, wanted.selection, beside, elsewhere) as db:
         found = [
             rows for columns in _by_group(db, files, wanted.selection, _TIMES) for rows in zip(*columns, strict=True)
         ]
@@ -121,7 +146,7 @@ def read_times(files: Sequence[TraceFile], wanted: RunTimes, beside: Sequence[Tr
 
 @contextlib.contextmanager
 def _opened(
-    files: Sequence[TraceFile], selection: Selection, beside: Sequence[TraceFile]
+    files: Sequence[TraceFile], selection: Selection, beside: Sequence[TraceFile], elsewhere: Sequence[TraceFile]
 ) -> "Iterator[duckdb.DuckDBPyConnection]":
     """Open a database with the records of Parquet files, if each is once in these and those beside."""
     import numpy as np  # noqa: F401  # DuckDB gives arrays by it
@@ -130,12 +155,13 @@ def _opened(
         import duckdb
 
         try:
-            _create_views(db, select_all(Contents((*files, *beside), (), ())), selection)
+            everywhere = select_all(Contents((*files, *beside, *elsewhere), (), ()))
+            db.execute(f"CREATE VIEW anywhere AS {everywhere}")
             ((again,),) = db.execute(_AGAIN).fetchall()
             if again:
                 raise ValueError("records that are there twice")  # to be read one by one
-            if beside:
-                _create_views(db, select_all(Contents(tuple(files), (), ())), selection)
+            _create_views(db, select_all(Contents(tuple(files), (), ())), selection)
+            _create_lines(db, select_all(Contents(tuple(beside), (), ())), selection)
             ((newest,),) = db.execute("SELECT max(v) FROM everything").fetchall()
             if newest is not None and newest > VERSION:
                 raise ValueError(Message("newer_records", version=newest, known=VERSION))
@@ -145,7 +171,7 @@ def _opened(
 
 
 def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggregates:
-    rows, *finished = _rows(db)
+    rows, finished, untimed = _rows(db)
     ((inside, roots),) = db.execute(
         "SELECT count(*), count(*) FILTER (parent_id IS NULL AND trace_id <> '' AND outcome IS NOT NULL) FROM runs"
     ).fetchall()
@@ -155,7 +181,7 @@ def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggre
     order = f"ORDER BY duration_ns DESC, start LIMIT {wanted.slowest:d}"
     slowest = list(_records(db, f"chosen WHERE outcome IS NOT NULL AND duration_ns >= {least or 0:d} {order}"))
     if wanted.is_slowest_only:
-        return StoreAggregates(rows, [], [], [], slowest, [], [], 1, 0, 0, *finished)
+        return StoreAggregates(rows, [], [], [], slowest, [], [], 1, 0, 0, finished, untimed, [])
     step = 1
     if inside > wanted.sample > 0:
         while inside > _OF_MANY * wanted.sample * step:
@@ -174,7 +200,9 @@ def _count(db: "duckdb.DuckDBPyConnection", wanted: RunAggregates) -> StoreAggre
         step,
         roots - sum(record.parent_id is None for record in sample),
         int(cut_off),
-        *finished,
+        finished,
+        untimed,
+        list(_records(db, _STRAYS, "call.*")),
     )
 
 
@@ -188,11 +216,7 @@ def _rows(db: "duckdb.DuckDBPyConnection") -> tuple[int, int, int]:
 
 def _create_views(db: "duckdb.DuckDBPyConnection", select: str, selection: Selection) -> None:
     """Create `everything`, of that `runs` of the period, and of those `chosen`, which are wanted."""
-    period = [
-        f"start {sign} {math.ceil(limit * 1e9)}"
-        for sign, limit in ((">=", selection.since), ("<", selection.until))
-        if limit is not None
-    ]
+    period = _period(selection)
     name = [] if selection.operation is None else [f"name = {quoted(selection.operation)}"]
     for view, source, conditions in (
         ("everything", f"({select})", []),
@@ -201,6 +225,22 @@ def _create_views(db: "duckdb.DuckDBPyConnection", select: str, selection: Selec
     ):
         where = " WHERE " + " AND ".join(conditions) if conditions else ""
         db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {source}{where}")  # noqa: S608  # quoted
+
+
+def _create_lines(db: "duckdb.DuckDBPyConnection", select: str, selection: Selection) -> None:
+    """Create `lines`, of these `line_runs` of the period, and with those of the Parquet files `all_runs`."""
+    where = " AND ".join(["true", *_period(selection)])
+    db.execute(f"CREATE VIEW lines AS {select}")
+    db.execute(f"CREATE VIEW line_runs AS SELECT * FROM lines WHERE {where}")  # noqa: S608  # numbers
+    db.execute("CREATE VIEW all_runs AS SELECT * FROM runs UNION ALL BY NAME SELECT * FROM line_runs")
+
+
+def _period(selection: Selection) -> list[str]:
+    return [
+        f"start {sign} {math.ceil(limit * 1e9)}"
+        for sign, limit in ((">=", selection.since), ("<", selection.until))
+        if limit is not None
+    ]
 
 
 def _by_group(
@@ -251,8 +291,8 @@ def _block(
     )
 
 
-def _records(db: "duckdb.DuckDBPyConnection", wanted: str) -> Iterator[Record]:
-    rows = db.execute(f"SELECT * FROM {wanted}")  # noqa: S608  # our own conditions
+def _records(db: "duckdb.DuckDBPyConnection", wanted: str, columns: str = "*") -> Iterator[Record]:
+    rows = db.execute(f"SELECT {columns} FROM {wanted}")  # noqa: S608  # our own conditions
     names = [str(column[0]) for column in rows.description or ()]
     for row in rows.fetchall():
         yield record_of_row(dict(zip(names, row, strict=True)))

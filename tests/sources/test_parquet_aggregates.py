@@ -125,6 +125,50 @@ def test_a_selection_of_a_store_is_the_same_as_record_by_record(tmp_path_factory
     assert trend(times) == trend(records)
 
 
+@settings(max_examples=examples(60))
+@given(
+    stores(),
+    st.integers(0, 10),
+    st.booleans(),
+    st.sampled_from([None, "a"]),
+    st.sampled_from([None, 10**9 + 0.02]),
+)
+def test_traces_that_lie_in_both_kinds_of_files_are_whole(tmp_path_factory, records, cut, is_first, name, since):
+    """A process went on to another file in the midst of them, and one of the two is compacted."""
+    folder = tmp_path_factory.mktemp("store")
+    parts = records[:cut], records[cut:]
+    old, new = parts if is_first else parts[::-1]
+    write(folder, NAME.format(1), old)
+    compact(folder)
+    write(folder, NAME.format(2), new)
+    chosen, wanted = RecordFilter(name, since), Selection(name, since)
+
+    def found(aggregates):
+        source, period = FileSource([str(folder)], aggregates), Period(since)
+        told = answer(report(period.filter_reading(source.reading()), selection=chosen))
+        return told, period.cut_off + sum(one.cut_off for one in (aggregates.counts if aggregates else ()))
+
+    assert found(RunAggregates(SLOWEST, MAX_RECORDS, wanted)) == found(None)
+
+
+def test_a_record_that_lies_in_two_stores_counts_once(tmp_path):
+    """Compacted or not; also where one is named twice."""
+    records = [run("a", n, n, n + 5).replace(trace_id=trace_id(n)) for n in range(1, 4)]
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        write(folder, NAME.format(1), records)
+    for folders in ([one, other], [one, one]):
+        for _ in range(2):
+            paths = [str(folder) for folder in folders]
+            found = report(FileSource(paths, RunAggregates(SLOWEST, MAX_RECORDS)).reading())
+            assert [operation.count for operation in found.operations] == [3]
+            times = RunTimes()
+            times.add_all(FileSource(paths, times))
+            assert len(times.starts) == 3
+            compact(one)
+
+
 @pytest.mark.parametrize("content", [b"PAR1 no parquet", b""])
 def test_a_damaged_file_is_told_and_the_others_are_read(tmp_path, capsys, content):
     """As without counting."""
