@@ -124,14 +124,19 @@ def text_of(value: object) -> str:
 
 
 def parse_time(text: str, now: float | None = None) -> float:
-    """Read a point in time: unix seconds, ISO 8601 (local time where it names no zone), or `90s`, `2h`, `7d` ago.
+    """Read a point in time.
+
+    Unix seconds (milliseconds and finer are told by their size), ISO 8601 (local time where it names no zone), or `90s`,
+    `2h`, `7d` ago.
 
     now: unix seconds. Gives unix seconds; raises ValueError with what is accepted.
     """
     if ago := _AGO.fullmatch(text):
         return (time.time() if now is None else now) - float(ago[1]) * _UNITS[ago[2]]
     if _UNIX.fullmatch(text):
-        return float(text)
+        # Of the same moment seconds have ten digits, milliseconds thirteen, and so on.
+        digits = len(text.partition(".")[0])
+        return float(text) / 1000.0 ** ((digits - 9) // 3 if digits > 11 else 0)
     from datetime import datetime  # few ask for a period
 
     try:

@@ -101,9 +101,11 @@ def trend(runs: Iterable[Record] | RunTimes, window: float | None = None) -> Tre
     there are at most `MOST`. Windows start at multiples of their length. Changes are looked for in the logarithms of
     percentiles, in the square roots of rates and in the arc sines of the roots of failures' shares, whose noise does
     not depend on their level; rates without those of the first and the last window, which may be cut off. An operation
-    of fewer than `MIN_LENGTH` runs shows none. Raises ValueError if there would be more than `MAX_LENGTH` windows. Runs
-    without a time are left out.
+    of fewer than `MIN_LENGTH` runs shows none. Runs without a time are left out. Raises ValueError if the window is not
+    above 0, or there would be more than `MAX_LENGTH` of them.
     """
+    if window is not None and window <= 0:
+        raise ValueError(f"window must be above 0 seconds, not {window!r}")
     if not isinstance(runs, RunTimes):
         records, runs = runs, RunTimes()
         runs.add_all(records)

@@ -9,6 +9,7 @@ from perftrace.cli.common import (
     fields_of,
     language_of,
     needs_numpy,
+    nothing_left,
     open_source,
     period_of,
     print_json,
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     status = report_read_errors(options, source, cut_off=period.cut_off)
     if not source.counters.used:
         return status
+    if not found.count:
+        return status or nothing_left(options, source)
     if options.json:
         findings = [
             {**fields_of(finding), "text": finding_text(finding, language_of(options, source))}

@@ -57,6 +57,7 @@ class _OpenRun:
     def begin(self, started: "_OpenRun") -> None:
         """Take over what a start says that was read after other lines of the run."""
         self.description, self.line, self.start_seen = started.description, started.line, True
+        self.checkpoints.sort(key=lambda mark: mark[2])  # they were read before it: perhaps backwards
 
     def __reduce__(self) -> tuple[Any, ...]:
         checkpoints = [(name, text, elapsed) for name, text, elapsed, _ in self.checkpoints]
@@ -182,7 +183,7 @@ class LogReader:
         The hot loop of a report: a run costs what its lines cost, so that it is a mere list here.
         """
         running, early, seconds = self._running, self._early, self._seconds.__getitem__
-        runs, recent = aggregates.runs, self._recent
+        runs, recent, add_name = aggregates.runs, self._recent, self._names.add
         odd: Iterator[tuple[int, str]] | None = None
         for line in found:
             _, checkpoint_id, checkpoint, elapsed, start_id, _, done_id, before_span, took, field, value = line
@@ -210,6 +211,7 @@ class LogReader:
                     del running[done_id]
                     if field and before_span.endswith("_" + value) and "%" not in before_span:
                         name = before_span[: -1 - len(value)]
+                        add_name(name)
                     else:
                         name = self._identify(done_id, ((field, value),) if field else ())[1].name
                     recent.add(done_id)
@@ -218,7 +220,6 @@ class LogReader:
                     rows = runs.get(shape)
                     if rows is None:
                         rows = aggregates.rows(shape)
-                        self._names.add(name)
                     rows.extend(map(seconds, plain[1::2]))
                     aggregates.number += 1
                     if rows[-1] > aggregates.least:
@@ -269,12 +270,18 @@ class LogReader:
                 continue
             former = self._open(operation_id)
             if former is not None and split_id(operation_id).span:
-                former.checkpoints += run.checkpoints  # two handlers wrote the same line
+                former.checkpoints += run.checkpoints
+                if run.start_seen and not former.start_seen:
+                    former.begin(run)  # else two handlers wrote the same line
                 continue
             if former is not None:
                 self._abandoned.append(former)
             self._running[operation_id] = run
-        self._recent.update(part.recent.split("\n"))
+        finished = part.recent.split("\n")
+        for operation_id in finished:
+            if operation_id in self._running and split_id(operation_id).span:
+                del self._running[operation_id]  # its start stands in both parts
+        self._recent.update(finished)
         self._forget()
 
     def _plain_end(self, run: _OpenRun, done: str, seconds: str, field: str | None, value: str) -> Record:

@@ -14,6 +14,8 @@ _TIMES = (
 """Keys of what logged a line's time, the best known first."""
 _MEMBER = pattern(r'\s*"(?:[^"\\]|\\.)*"\s*:\s*(?=")')
 """The beginning of a line of JSON that is spread over lines."""
+_ELEMENT = pattern(r'\s*"(?:[^"\\]|\\.)*"\s*,?\s*\]?\s*')
+"""A text in an array of JSON that is spread over lines."""
 _STARTS = pattern(r"[{\[]")
 _DEEPEST = 10
 """How deep JSON in JSON is looked into."""
@@ -31,32 +33,38 @@ def unwrapped(text: str) -> list[str]:
 
 def _lines(text: str, time: str, depth: int) -> Iterator[str]:
     """Return the lines of a text that may be JSON, or lines of it."""
-    found = _value(text)
-    if found is not None:
+    for found in _values(text):
         yield from _texts(found, time, depth)
 
 
-def _value(text: str) -> Any:
-    """Read JSON that stands anywhere in a line; None if there is none with `[PERF]` in it."""
-    marker = text.find("[PERF]")
+def _values(text: str) -> Iterator[Any]:
+    """Read JSON that stands anywhere in a line, one value behind the other, if there is `[PERF]` in it."""
     member = _MEMBER.match(text)
-    if member is not None:
-        return _read(text, member.end())
-    for tries, start in enumerate(_STARTS.finditer(text, 0, marker)):
-        if tries >= _MOST_TRIES:
-            break
-        found = _read(text, start.start())
+    if member is not None or _ELEMENT.fullmatch(text):
+        found, _ = _read(text, text.index('"') if member is None else member.end())
+        if found is not None:
+            yield found
+        return
+    at, tries = 0, 0
+    while (marker := text.find("[PERF]", at)) >= 0 and tries < _MOST_TRIES:
+        start = _STARTS.search(text, at, marker)
+        if start is None:
+            return
+        tries += 1
+        found, end = _read(text, start.start())
         if found:
-            return found
-    return None
+            tries = 0
+            yield found
+        at = end if found else start.end()
 
 
-def _read(text: str, at: int) -> Any:
+def _read(text: str, at: int) -> tuple[Any, int]:
+    """Read the value that begins at a place; None for one without `[PERF]`, and where it ends."""
     try:
         value, end = _decode(text, at)
     except (ValueError, RecursionError):
-        return None
-    return value if "[PERF]" in text[at:end] else None
+        return None, at
+    return (value if "[PERF]" in text[at:end] else None), end
 
 
 def _texts(value: Any, time: str, depth: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ NOW = 1_800_000_000.0
 def test_a_time_is_unix_seconds_iso_or_ago():
     """With a zone or in local time."""
     assert parse_time("1700000000.5") == 1_700_000_000.5
+    assert parse_time("1700000000500") == parse_time("1700000000500000") == 1_700_000_000.5
     assert parse_time("2h", NOW) == NOW - 7200
     assert parse_time("1.5d", NOW) == NOW - 129_600
     assert parse_time("2023-11-14T22:13:20+00:00") == 1_700_000_000

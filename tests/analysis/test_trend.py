@@ -195,6 +195,8 @@ def test_windows_start_at_multiples_of_their_length_and_empty_ones_are_there():
     with pytest.raises(ValueError, match="3601 windows of 1 s are too many"):
         trend(records, 1)
     assert trend([]).operations == []
+    with pytest.raises(ValueError, match="above 0"):
+        trend(records, 0)
     far = [*records, run("a", 9, 0, 5).replace(trace_id=trace_id(9), start=10**18 + 10**9 * 86_400 * 5_000)]
     assert trend(far).window % 86_400 == 0
 

@@ -78,7 +78,7 @@ def orderly(draw):
     pending = []
     for number in range(draw(st.integers(1, 8))):
         operation_id = draw(st.sampled_from(["click", "api.call", "照片", "my%20job"])) + f"_{number}_{number + 1:016x}"
-        run = [f"{MARK}开始: {operation_id} - 点击"] if draw(st.integers(0, 5)) else []
+        run = [f"{MARK}开始: {operation_id} - 点击"] * draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
         for at in range(draw(st.integers(0, 4))):
             name = draw(st.sampled_from(["get_user", "下载"]))
             text = draw(st.sampled_from(["x", "x", "a | b", "x | 已耗时: 1.000s"]))
@@ -290,3 +290,29 @@ def test_other_processes_are_started_and_fail_in_every_way(tmp_path, case):
     else:
         assert (result.returncode, result.stderr) == (0, b"")
         assert b"398 lines read, 398 used, 0 not understood." in result.stdout
+
+
+def test_a_name_that_had_no_key_tells_nothing_of_a_longer_one(tmp_path):
+    """As where each line is looked at."""
+    runs = [f"photo_{number:016x}" for number in range(1, 4)]
+    lines = [line for one in runs for line in (f"{MARK}start: {one} - x", f"{MARK}done: {one} - x | took: 0.100s")]
+    path = tmp_path / "bot.log"
+    path.write_text("\n".join([*lines, f"{MARK}start: photo_alice_00000000000000aa - x"]) + "\n", encoding="utf-8")
+    assert counted(str(path)) == by_lines(str(path))
+    hanging = [one for one in report(FileSource([str(path)], RunAggregates()).reading()).operations if one.never_ended]
+    assert [one.name for one in hanging] == ["photo_alice"]
+
+
+def test_a_log_that_runs_backwards_may_be_cut_anywhere(tmp_path):
+    """Its checkpoints stand before its start, and its finish in another file, in whichever order they are given."""
+    (tmp_path / "b.log").write_text(f"{MARK}done: a_00000000000000aa - x | took: 0.500s\n", encoding="utf-8")
+    lines = [
+        f"{MARK}checkpoint: a_00000000000000aa.{name} - x | elapsed: {at}s"
+        for name, at in (("b", "0.200"), ("a", "0.100"))
+    ]
+    text = "\n".join([*lines, f"{MARK}start: a_00000000000000aa - x"]) + "\n"
+    (tmp_path / "a.log").write_text(text, encoding="utf-8")
+    for names in (("a.log", "b.log"), ("b.log", "a.log")):
+        (operation,) = report(FileSource([str(tmp_path / name) for name in names]).reading()).operations
+        found = [(one.name, round(one.total, 3)) for one in operation.segments]
+        assert found == [("a", 0.1), ("b", 0.1), ("(end)", 0.3)]

@@ -330,3 +330,24 @@ def test_runs_without_a_time_are_told_and_never_of_1970(tmp_path, capsys):
     assert "1 of 2 runs has no time" in capsys.readouterr().err
     assert main(["report", str(path)]) == 0
     assert "no time: their" not in capsys.readouterr().err
+    for command in (["report"], ["slowest"], ["advise"], ["why", "order"], ["export", "--to", "jsonl"]):
+        assert main([*command, str(path), "--until", "1971-01-01"]) == 1, command
+        assert "1 of 2 runs has no time" in capsys.readouterr().err
+
+
+def test_json_that_is_not_one_object_a_line(tmp_path):
+    """Several on one line, and an array of texts over several lines."""
+    name = "photo_alice_00000000000000a1"
+    lines = [f"{CLOCK}start: {name} - x", f"{CLOCK}checkpoint: {name}.load - x | elapsed: 0.300s",
+             f"{CLOCK}done: {name} - x | took: 1.000s | user=alice"]  # fmt: skip
+    side_by_side = "".join(json.dumps({"log": line}) for line in lines)
+    for is_ascii in (True, False):
+        spread = json.dumps({"time": 1757450466, "lines": lines}, indent=2, ensure_ascii=is_ascii)
+        path = tmp_path / "bot.log"
+        for text in (side_by_side, spread, json.dumps(lines, indent=1, ensure_ascii=is_ascii)):
+            path.write_text(text, encoding="utf-8")
+            source = FileSource([str(path)])
+            (record,) = source
+            assert (record.name, record.key, record.duration_ns) == ("photo", "alice", 10**9)
+            assert [(mark.name, mark.elapsed_ns) for mark in record.checkpoints] == [("load", 300_000_000)]
+            assert (source.counters.used, source.counters.not_understood, source.unfinished) == (3, 0, [])

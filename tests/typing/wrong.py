@@ -2,6 +2,7 @@
 
 from right import Shop, bare, called, later, numbers
 
+import perftrace
 from perftrace import checkpoint, operation, timed
 
 bare("x")  # mypy: arg-type  pyright: reportArgumentType
@@ -20,3 +21,4 @@ operation()  # mypy: call-arg  pyright: reportCallIssue
 timed(5)  # mypy: call-overload  pyright: reportArgumentType,reportCallIssue
 timed(operation="x", slow="1")  # mypy: call-overload  pyright: reportArgumentType,reportCallIssue
 timed(operation="x", wrong=1)  # mypy: call-overload  pyright: reportCallIssue
+perftrace.opration("x")  # mypy: attr-defined  pyright: reportAttributeAccessIssue
