@@ -126,8 +126,8 @@ def text_of(value: object) -> str:
 def parse_time(text: str, now: float | None = None) -> float:
     """Read a point in time.
 
-    Unix seconds (milliseconds and finer are told by their size), ISO 8601 (local time where it names no zone), or `90s`,
-    `2h`, `7d` ago.
+    Unix seconds (milliseconds and finer are told by their size), ISO 8601 (local time where it names no zone), or
+    `90s`, `2h`, `7d` ago.
 
     now: unix seconds. Gives unix seconds; raises ValueError with what is accepted.
     """

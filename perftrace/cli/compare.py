@@ -13,7 +13,6 @@ from perftrace.cli.common import (
     fields_of,
     language_of,
     needs_numpy,
-    nothing_left,
     open_source,
     print_json,
     report_read_errors,
@@ -67,8 +66,6 @@ def run(options: argparse.Namespace) -> int:
     status = max(report_read_errors(options, source, paths) for source, paths in zip(told, files, strict=False))
     if not all(source.counters.used for source in sources):
         return status
-    if not (found.operations or found.only_a or found.only_b):
-        return status or nothing_left(options, sources[0])
     if options.json:
         counters = ReadCounters()
         for source in told:
