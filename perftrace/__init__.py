@@ -161,8 +161,10 @@ if not TYPE_CHECKING:  # a checker would take any name for one that is there
             return importlib.import_module(f"{__name__}.{name}")
         if name not in _FILES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
-        return found
+        # All at once: a fork beside a thread that imports would leave the child with its lock.
+        for one, file in _FILES.items():
+            globals()[one] = getattr(importlib.import_module(f"{__name__}.{file}"), one)
+        return globals()[name]
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 import ast
 import collections
 import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -151,15 +152,29 @@ def test_third_party_packages_are_the_required_ones(path):
         assert inside or module_of(path)[0] == "integrations" or parts[0] in allowed, f"{path}: {'.'.join(parts)}"
 
 
+def modules_after(code, *arguments):
+    """Give the modules that a program has imported at its end; coverage, which imports more, is not measured in it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True, env=environment)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_first_name_that_traces_imports_all_of_them():
+    """A fork beside a thread that imports leaves the child waiting for a lock that nobody gives back."""
+    traced = modules_after("import sys; from perftrace import timed; print(*sys.modules)")
+    code = "import sys, perftrace; perftrace.configure(sinks=[]); perftrace.bind; print(*sys.modules)"
+    assert modules_after(code) == traced
+    assert {"perftrace.tracing.monitor", "perftrace.integrations", "perftrace.messages.zh"} <= traced
+    assert "perftrace.core.tracer" not in modules_after("import sys, perftrace; print(*sys.modules)")
+
+
 def test_the_report_of_a_small_log_imports_only_what_it_needs(tmp_path):
     """Most of its time is that of its imports."""
     path = tmp_path / "bot.log"
     path.write_text(f"⏱️  [PERF] 开始: {RUN} - x\n⏱️  [PERF] 完成: {RUN} - x | 耗时: 0.100s\n", encoding="utf-8")
     code = "import sys, perftrace.cli; perftrace.cli.main(['report', sys.argv[1]]); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=TIMEOUT, check=True
-    )
-    loaded = set(done.stdout.splitlines()[-1].split())
+    loaded = modules_after(code, path)
     assert "perftrace.analysis.reports" in loaded
     unneeded = {"asyncio", "numpy", "duckdb", "wrapt", "decorator", "rich.console", "concurrent.futures", "datetime"}
     unneeded |= {"perftrace.core.tracer", "perftrace.store", "perftrace.messages.en", "perftrace.sources.foreign"}

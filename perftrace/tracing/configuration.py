@@ -26,6 +26,8 @@ from perftrace.sinks.memory import MemorySink
 from perftrace.sinks.warnings import LocalizedSink, warn
 from perftrace.tracing.sink_registry import make_sinks, without_credentials
 
+_TEXTS: Final = dict(TEXTS)
+"""All languages: not to be imported when they are needed, as another thread may fork then."""
 tracer: Final = Tracer()
 """What every decorated function, block and timer of the process reports to."""
 checkpoint: Final = tracer.checkpoint
