@@ -97,11 +97,11 @@ def _further(series: "Numbers", known: tuple[int, ...]) -> list[ChangePoint]:
 
 
 def _p_of(ratio: float, limits: tuple[float, ...], noise: float) -> float:
-    """Return how probable a ratio is, at one place or at two, where there is no change in noise of such correlation."""
+    """Return how probable a ratio is where there is no change, in noise of such a correlation; 1 below its limit."""
     import numpy as np
 
-    p = LEVEL * math.exp(min(0.0, _DECAY * (float(np.interp(noise, _NOISE, limits)) - ratio)))
-    return max(_MIN_P, p) if ratio >= float(np.interp(noise, _NOISE, limits)) else 1.0
+    beyond = ratio - float(np.interp(noise, _NOISE, limits))
+    return max(_MIN_P, LEVEL * math.exp(-_DECAY * beyond)) if beyond >= 0 else 1.0
 
 
 class _Model:

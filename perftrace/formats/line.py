@@ -363,9 +363,9 @@ _QUOTED = pattern(r'"[^"\n]*?\[PERF\]')
 
 PlainLine: TypeAlias = tuple[str, str, str, str, str, str, str, str, str, str, str]
 """Of a checkpoint its word if it is English, the operation id, its name and seconds; of a start the id; of a finish its
-word if it is English, the id, what stands in it
-before a span id, seconds, and the name and value of its first field. What a line is not or has not is empty, all of one
-that is not of the usual form; names and values are still bytes, read as Latin-1."""
+word if it is English, the id, what stands in that before a span id, seconds, and the name and value of its first field.
+What a line is not or has not is empty, all of one that is not of the usual form; names and values are still bytes, read
+as Latin-1."""
 ODD_LINE: PlainLine = ("",) * 11
 
 

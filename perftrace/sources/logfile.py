@@ -551,17 +551,19 @@ class _Times:
 
     def of(self, before: str) -> int:
         """Return Unix nanoseconds, of local time where no zone is told; 0 if there is no time."""
-        if not before:
-            return 0
-        from perftrace.formats.times import time_before  # where runs are counted nobody asks for it
-
         usual = _USUAL.match(before)
         if usual is None:
-            return time_before(before)
+            return _time_before(before) if before else 0
         minute, second, milliseconds = usual.groups()
         if minute != self._minute:
-            self._minute, self._ns = minute, time_before(f"{minute}:00 ")
+            self._minute, self._ns = minute, _time_before(f"{minute}:00 ")
         return self._ns + int(second) * 1_000_000_000 + int(milliseconds) * 1_000_000 if self._ns else 0
+
+
+def _time_before(text: str) -> int:
+    from perftrace.formats.times import time_before  # where runs are counted nobody asks for it
+
+    return time_before(text)
 
 
 _USUAL = pattern(r"(\d{4}-\d\d-\d\d \d\d:\d\d):(\d\d)[,.](\d{3})(?= [^ \d+Z-]| - )", re.ASCII)

@@ -131,11 +131,10 @@ def read_times(
     Raises as `aggregate_runs` does.
     """
     with _opened(files, wanted.selection, beside, elsewhere) as db:
+        counts = _rows(db)
         found = [
             rows for columns in _by_group(db, files, wanted.selection, _TIMES) for rows in zip(*columns, strict=True)
         ]
-        _create_views(db, select_all(Contents(tuple(files), (), ())), wanted.selection)
-        counts = _rows(db)
     for name, starts, *columns in found:
         wanted.which.extend([wanted.names.setdefault(str(name), len(wanted.names))] * len(starts))
         taken: tuple[array[Any], ...] = wanted.starts, wanted.lengths, wanted.weights, wanted.failed
